@@ -21,6 +21,7 @@ import {
   resourceId,
   text,
   type TypeParts,
+  json,
 } from './schema.ts';
 import { detailOf, detailSchema, resultsSchema, summarise } from './synced.ts';
 
@@ -105,7 +106,7 @@ const bulkRoute = createRoute({
   path: '/cancel/bulk',
   tags,
   summary: 'Cancel up to 1000 reservations in the booking system and delete their events',
-  request: { body: { content: { 'application/json': { schema: bulk } } } },
+  request: { body: { content: json(bulk) } },
   responses: answers(
     'The result for each item.',
     z.object({ success, message: z.string(), results: bulkResultsSchema }),

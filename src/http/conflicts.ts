@@ -4,7 +4,17 @@ import { effectsOf } from '../sync/manual/conflict-effects.ts';
 import type { Conflicts, OpenConflict, Resolved } from '../sync/manual/conflicts.ts';
 import { fieldNames } from '../sync/plan/plan-words.ts';
 import { Problem } from './problem.ts';
-import { answeredId, answers, bodyId, instant, limit, mappingId, newRoutes, resourceId } from './schema.ts';
+import {
+  answeredId,
+  answers,
+  bodyId,
+  instant,
+  limit,
+  mappingId,
+  newRoutes,
+  resourceId,
+  json,
+} from './schema.ts';
 import { shownItem, shownSide } from './sides.ts';
 import { detailSchema, detailOf } from './synced.ts';
 
@@ -97,11 +107,7 @@ const resolveRoute = createRoute({
     params: z.object({ id: mappingId }),
     body: {
       required: true,
-      content: {
-        'application/json': {
-          schema: z.object({ keep, version }),
-        },
-      },
+      content: json(z.object({ keep, version })),
     },
   },
   responses: answers(
@@ -124,17 +130,15 @@ const resolveManyRoute = createRoute({
   request: {
     body: {
       required: true,
-      content: {
-        'application/json': {
-          schema: z.object({
-            keep,
-            conflicts: z
-              .array(z.object({ id: bodyId, version }))
-              .min(1)
-              .max(mostAtOnce),
-          }),
-        },
-      },
+      content: json(
+        z.object({
+          keep,
+          conflicts: z
+            .array(z.object({ id: bodyId, version }))
+            .min(1)
+            .max(mostAtOnce),
+        }),
+      ),
     },
   },
   responses: answers(

@@ -4,7 +4,7 @@ import { migrateCommand } from '../command-name.ts';
 import { databaseFailure, isOutage } from '../database.ts';
 import { NotInstalled, Permanent, Retryable } from '../errors.ts';
 import type { HealthState } from '../ops/health.ts';
-import { instant, newRoutes } from './schema.ts';
+import { instant, newRoutes, json } from './schema.ts';
 
 /** Whether changes of the booking system are captured. */
 export interface Capture {
@@ -38,16 +38,14 @@ const healthRoute = createRoute({
   responses: {
     200: {
       description: 'The process is alive.',
-      content: {
-        'application/json': {
-          schema: z.object({
-            success: z.literal(true),
-            status: z.literal('ok'),
-            uptime_seconds: z.number().int(),
-            started_at: instant,
-          }),
-        },
-      },
+      content: json(
+        z.object({
+          success: z.literal(true),
+          status: z.literal('ok'),
+          uptime_seconds: z.number().int(),
+          started_at: instant,
+        }),
+      ),
     },
   },
 });
@@ -84,9 +82,9 @@ const readyRoute = createRoute({
   responses: {
     200: {
       description: 'PostgreSQL answers, its notifications arrive, and the triggers exist.',
-      content: { 'application/json': { schema: readiness } },
+      content: json(readiness),
     },
-    503: { description: 'The failing checks.', content: { 'application/json': { schema: readiness } } },
+    503: { description: 'The failing checks.', content: json(readiness) },
   },
 });
 

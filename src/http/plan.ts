@@ -4,7 +4,7 @@ import type { Planner } from '../sync/plan/plan.ts';
 import { planKinds } from '../sync/plan/plan-words.ts';
 import type { Start } from '../sync/worker/start-mode.ts';
 import { Problem } from './problem.ts';
-import { answeredId, answers, instant, instantOrNull, limit, newRoutes, resourceId } from './schema.ts';
+import { answeredId, answers, instant, instantOrNull, limit, newRoutes, resourceId, json } from './schema.ts';
 
 export interface PlanParts {
   readonly planner: Planner;
@@ -121,16 +121,14 @@ const confirmRoute = createRoute({
   summary: 'Confirm the plan: start a daemon with START_MODE=plan or with a held database',
   request: {
     body: {
-      content: {
-        'application/json': {
-          schema: z.object({
-            as: z.enum(['same', 'copy']).optional().openapi({
-              description:
-                'The nature of a held database. same: the same installation, moved or restored; it keeps its rooms. copy: another installation; rooms claimed by the original stay held until a person takes each over. Default: copy for another database, same for a restored one.',
-            }),
+      content: json(
+        z.object({
+          as: z.enum(['same', 'copy']).optional().openapi({
+            description:
+              'The nature of a held database. same: the same installation, moved or restored; it keeps its rooms. copy: another installation; rooms claimed by the original stay held until a person takes each over. Default: copy for another database, same for a restored one.',
           }),
-        },
-      },
+        }),
+      ),
     },
   },
   responses: answers(

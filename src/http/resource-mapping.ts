@@ -4,7 +4,7 @@ import { Invalid } from '../errors.ts';
 import type { createRoomList } from '../sync/manual/room-list.ts';
 import { Problem } from './problem.ts';
 import { ownSettings, settingFields } from './room-settings.ts';
-import { answers, bodyResourceId, instant, mappingId, newRoutes, resourceId, text } from './schema.ts';
+import { answers, bodyResourceId, instant, mappingId, newRoutes, resourceId, text, json } from './schema.ts';
 
 export interface ResourceMappingParts {
   readonly roomList: ReturnType<typeof createRoomList>;
@@ -78,10 +78,10 @@ const addRoute = createRoute({
   path: '/resource-mapping',
   tags,
   summary: 'Add a room; it is compared and backfilled at once',
-  request: { body: { content: { 'application/json': { schema: added } } } },
+  request: { body: { content: json(added) } },
   responses: {
     ...answers('It is there already.', one, [409, 413, 415]),
-    201: { description: 'Added.', content: { 'application/json': { schema: one } } },
+    201: { description: 'Added.', content: json(one) },
   },
 });
 
@@ -100,7 +100,7 @@ const changeRoute = (method: 'put' | 'patch') =>
     path: '/resource-mapping/{id}',
     tags,
     summary: 'Change the given fields of a room; active 0 switches it off and changes no event',
-    request: { params, body: { content: { 'application/json': { schema: changed } } } },
+    request: { params, body: { content: json(changed) } },
     responses: answers('The row as it is now.', one, [404, 409, 413, 415]),
   });
 

@@ -7,7 +7,7 @@ import type { createRoomReports, RoomReport } from '../sync/report/room-reports.
 import type { createRoomSwitch } from '../sync/manual/room-list.ts';
 import { noRoom, Problem } from './problem.ts';
 import { noSetting, ownSettings, settingFields } from './room-settings.ts';
-import { answeredId, answers, instant, instantOrNull, newRoutes, resourceId } from './schema.ts';
+import { answeredId, answers, instant, instantOrNull, newRoutes, resourceId, json } from './schema.ts';
 import { resultsSchema, summarise } from './synced.ts';
 
 export interface RoomParts {
@@ -85,7 +85,7 @@ const params = z.object({ resource: resourceId });
 const chosen = z
   .object({ mappings: z.array(z.number().int().nonnegative()).max(10_000).optional() })
   .openapi({ description: 'Only these mappings; default: all that are held now.' });
-const body = { content: { 'application/json': { schema: chosen } } };
+const body = { content: json(chosen) };
 
 const listRoute = createRoute({
   method: 'get',
@@ -178,7 +178,7 @@ const settingsRoute = createRoute({
   summary: 'Change the settings of a room, effective at once; null: the environment’s value',
   request: {
     params,
-    body: { content: { 'application/json': { schema: z.strictObject(settingFields).partial() } } },
+    body: { content: json(z.strictObject(settingFields).partial()) },
   },
   responses: answers('The room.', switched, [404, 413, 415]),
 });

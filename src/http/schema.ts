@@ -142,7 +142,8 @@ const problemWords: Readonly<Record<number, string>> = {
   503: 'Temporarily unavailable; see Retry-After.',
 };
 
-const json = <Schema extends z.ZodType>(schema: Schema) => ({ 'application/json': { schema } });
+/** The content of a request or an answer. */
+export const json = <Schema extends z.ZodType>(schema: Schema) => ({ 'application/json': { schema } });
 
 /** The answers of an endpoint: its success, the common problems, and its own ones. */
 export function answers<Schema extends z.ZodType>(

@@ -5,7 +5,7 @@ import type { Start } from '../sync/worker/start-mode.ts';
 import type { SubscriptionReport, SubscriptionRequests } from '../sync/webhooks/subscription-requests.ts';
 import { nearest } from './nearest.ts';
 import { Problem } from './problem.ts';
-import { answers, instant, instantOrNull, newRoutes, text } from './schema.ts';
+import { answers, instant, instantOrNull, newRoutes, text, json } from './schema.ts';
 
 export interface SubscriptionParts {
   readonly subscriptions: SubscriptionRequests;
@@ -108,7 +108,7 @@ const createOneRoute = createRoute({
   path: '/webhook/create',
   tags,
   summary: 'Subscribe to the changes of one room',
-  request: { body: { required: true, content: { 'application/json': { schema: wish } } } },
+  request: { body: { required: true, content: json(wish) } },
   responses: answers('The subscription, new or as it was.', one, [404, 409, 413, 415, 422]),
 });
 

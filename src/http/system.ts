@@ -9,7 +9,7 @@ import { lineSchema, type ActivityParts } from './activity.ts';
 import { alertSchema, type AlertParts } from './alerts.ts';
 import { sentence, whyOf } from './mappings.ts';
 import type { Capture } from './health.ts';
-import { answers, instant, newRoutes } from './schema.ts';
+import { answers, instant, newRoutes, json } from './schema.ts';
 import { scheduleSchema, type ScheduleParts } from './schedules.ts';
 import { latencySchema, queueSchema, statisticsSchema } from './statistics.ts';
 import type { StatsParts } from './stats.ts';
@@ -72,7 +72,7 @@ const systemRoute = createRoute({
     ...answers('Healthy, or degraded: it works, and something wants a look.', systemSchema),
     503: {
       description: 'Unhealthy: the synchronization is stopped until this is repaired.',
-      content: { 'application/json': { schema: systemSchema } },
+      content: json(systemSchema),
     },
   },
 });

@@ -17,6 +17,7 @@ import {
   instantOrNull,
   newRoutes,
   resourceId,
+  json,
 } from './schema.ts';
 
 export interface UndoParts {
@@ -97,17 +98,15 @@ const undoRoute = createRoute({
   request: {
     body: {
       required: true,
-      content: {
-        'application/json': {
-          schema: z.object({
-            since,
-            until,
-            what,
-            resource_id: bodyResourceId.optional(),
-            dry_run: z.boolean().default(false),
-          }),
-        },
-      },
+      content: json(
+        z.object({
+          since,
+          until,
+          what,
+          resource_id: bodyResourceId.optional(),
+          dry_run: z.boolean().default(false),
+        }),
+      ),
     },
   },
   responses: answers('The reservations are written; their rooms follow by themselves.', answer, [409, 422]),

@@ -81,17 +81,7 @@ export function createHeldRemovals(db: Database, manual: Pick<Manual, 'begin' | 
     const chosen = await underFoldLock(db, async (client) => {
       const { rows } = await client.query<Chosen>({
         name: 'release_held',
-        text: `
-          WITH released AS (
-            UPDATE bridge_removals d SET released_at = now() FROM bridge_mappings m
-            WHERE m.id = d.mapping_id AND ${isChosen}
-            RETURNING m.id)
-          UPDATE bridge_mappings m SET sync_status = 'pending', due_at = now(), error_message = NULL, hint = NULL,
-            conflict = NULL, revision = revision + 1,
-            -- an event that was found to be gone is verified once more
-            outlook_news = CASE WHEN m.outlook_news IS NOT NULL THEN 'missing' END
-          FROM released WHERE m.id = released.id
-          RETURNING ${chosenColumns}`,
+        text: releaseText,
         values: [resourceId, mappings],
       });
       await makeDue(client, rows);
@@ -116,30 +106,7 @@ export function createHeldRemovals(db: Database, manual: Pick<Manual, 'begin' | 
   async function refuse({ resourceId, mappings }: HeldChoice): Promise<number> {
     const { rowCount } = await db.query({
       name: 'refuse_held',
-      text: `
-        WITH refused AS (
-          DELETE FROM bridge_removals d USING bridge_mappings m
-          WHERE m.id = d.mapping_id AND ${isChosen}
-          RETURNING m.id, d.side
-        ), restored AS (
-          UPDATE bridge_mappings m SET sync_status = 'pending', due_at = now(), lane = 0, attempt = 0, revision = revision + 1,
-            generation = generation + 1, outlook_event_id = NULL, agreement = 'never', outlook_base = NULL, outlook_news = NULL,
-            is_organizer = true, conflict = NULL, error_message = NULL, hint = NULL, updated_at = now()
-          FROM refused WHERE m.id = refused.id AND refused.side = 'booking' RETURNING m.*
-        ), requested AS (
-          UPDATE bridge_room_state s SET push_due_at = now(), push_lane = 0, asked_at = now()
-          FROM bridge_resource_mappings r
-          WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.resource_id IN (SELECT resource_id FROM restored)
-        ), kept AS (
-          UPDATE bridge_mappings m SET sync_status = 'cancelled', due_at = NULL, attempt = 0, revision = revision + 1,
-            event_intent = 'keep', outlook_base = coalesce(m.outlook_base, m.outlook_seen, m.booking_base),
-            error_message = NULL, hint = NULL, updated_at = now()
-          FROM refused WHERE m.id = refused.id AND refused.side = 'outlook' RETURNING m.*
-        )
-        INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id,
-          outlook_event_id, action, reason)
-        SELECT id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, 'kept',
-          'a person refused its removal' FROM (SELECT * FROM kept UNION ALL SELECT * FROM restored) both_sides`,
+      text: refuseText,
       values: [resourceId, mappings],
     });
     return rowCount ?? 0;
@@ -152,3 +119,40 @@ export function createHeldRemovals(db: Database, manual: Pick<Manual, 'begin' | 
     refuse: failingAs('refuse what is held', refuse),
   };
 }
+
+const releaseText = `
+  WITH released AS (
+    UPDATE bridge_removals d SET released_at = now() FROM bridge_mappings m
+    WHERE m.id = d.mapping_id AND ${isChosen}
+    RETURNING m.id)
+  UPDATE bridge_mappings m SET sync_status = 'pending', due_at = now(), error_message = NULL, hint = NULL,
+    conflict = NULL, revision = revision + 1,
+    -- an event that was found to be gone is verified once more
+    outlook_news = CASE WHEN m.outlook_news IS NOT NULL THEN 'missing' END
+  FROM released WHERE m.id = released.id
+  RETURNING ${chosenColumns}`;
+
+const refuseText = `
+  WITH refused AS (
+    DELETE FROM bridge_removals d USING bridge_mappings m
+    WHERE m.id = d.mapping_id AND ${isChosen}
+    RETURNING m.id, d.side
+  ), restored AS (
+    UPDATE bridge_mappings m SET sync_status = 'pending', due_at = now(), lane = 0, attempt = 0, revision = revision + 1,
+      generation = generation + 1, outlook_event_id = NULL, agreement = 'never', outlook_base = NULL, outlook_news = NULL,
+      is_organizer = true, conflict = NULL, error_message = NULL, hint = NULL, updated_at = now()
+    FROM refused WHERE m.id = refused.id AND refused.side = 'booking' RETURNING m.*
+  ), requested AS (
+    UPDATE bridge_room_state s SET push_due_at = now(), push_lane = 0, asked_at = now()
+    FROM bridge_resource_mappings r
+    WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.resource_id IN (SELECT resource_id FROM restored)
+  ), kept AS (
+    UPDATE bridge_mappings m SET sync_status = 'cancelled', due_at = NULL, attempt = 0, revision = revision + 1,
+      event_intent = 'keep', outlook_base = coalesce(m.outlook_base, m.outlook_seen, m.booking_base),
+      error_message = NULL, hint = NULL, updated_at = now()
+    FROM refused WHERE m.id = refused.id AND refused.side = 'outlook' RETURNING m.*
+  )
+  INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id,
+    outlook_event_id, action, reason)
+  SELECT id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, 'kept',
+    'a person refused its removal' FROM (SELECT * FROM kept UNION ALL SELECT * FROM restored) both_sides`;

@@ -9,7 +9,7 @@ import { isPassing, isRefusal, restFor, type Drained } from '../apply/rest.ts';
 import type { Troubles } from '../apply/troubles.ts';
 import type { FreshReads } from '../fresh-reads.ts';
 import { createAddresses } from '../pull/addresses.ts';
-import { RoomHeld, createClaimCheck } from '../pull/claim-check.ts';
+import { RoomHeld, createClaimCheck, type ClaimCheck } from '../pull/claim-check.ts';
 import { deltaRound } from '../pull/delta-round.ts';
 import { fullScan } from '../pull/full-scan.ts';
 import { readHinted } from '../pull/hinted-read.ts';
@@ -49,8 +49,9 @@ const scanLater = failingAs('request a full scan', scanIn);
 export type Reads = ReturnType<typeof createReads>;
 
 export function createReads(options: ReadsOptions) {
-  const { db, troubles, random } = options;
+  const { db, troubles } = options;
   const claims = createClaimCheck(options);
+  const attempt = createAttempt(options, claims);
   const context: PullContext = { ...options, claims, spacing: createSpacing(db) };
   const { addressed, readdressed } = createAddresses(options);
   /** Rooms with a delta round since the start of this daemon. */
@@ -126,12 +127,20 @@ export function createReads(options: ReadsOptions) {
     return { ended, isNews: true };
   }
 
-  /**
-   * Runs a read. After a failure nothing is taken for removed. In a mailbox that answers, a failed read is repeated later and the drain
-   * continues, because writes do not depend on it, unless it is `required` or the room is not known to be ours. Errors of the database
-   * are thrown as the driver throws them.
-   */
-  async function attempt(room: LeasedRoom, read: () => Promise<void>, required = false): Promise<Ended> {
+  return { identify, readdressed, first, since, doubt: claims.doubt };
+}
+
+/**
+ * Runs a read. After a failure nothing is taken for removed. In a mailbox that answers, a failed read is repeated later and the drain
+ * continues, because writes do not depend on it, unless it is `required` or the room is not known to be ours. Errors of the database
+ * are thrown as the driver throws them.
+ */
+function createAttempt({ db, troubles, random }: ReadsOptions, claims: ClaimCheck) {
+  return async function attempt(
+    room: LeasedRoom,
+    read: () => Promise<void>,
+    required = false,
+  ): Promise<Ended> {
     try {
       await read();
       troubles.over(room.id, 'reads');
@@ -149,9 +158,7 @@ export function createReads(options: ReadsOptions) {
         ? { rest: null, outage: error, answered: false }
         : { rest: restFor(error, room.attempt, random), outage: null, answered: false };
     }
-  }
-
-  return { identify, readdressed, first, since, doubt: claims.doubt };
+  };
 }
 
 const isRequested = ({ pulls, hints }: Requested): boolean => pulls || hints.length > 0;
