@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { readCapture } from '../booking/capture.ts';
 import { needAdapter } from '../booking/detach.ts';
-import { createAdaptiveNotify, type AdaptiveNotify } from '../booking/adaptive-notify.ts';
+import { createAdaptiveNotify } from '../booking/adaptive-notify.ts';
 import { openListener, type ListenerState } from '../booking/listener.ts';
 import type { Config } from '../config.ts';
 import { openWorkPool, type Database } from '../database.ts';
@@ -26,7 +26,7 @@ import { watchMissedCaptures } from '../sync/worker/missed.ts';
 import { catchUpRooms, requestFullScans, mendRooms, sweepRooms } from '../sync/worker/sweep.ts';
 import { foldAgain } from '../sync/store/work-list.ts';
 import { createSync } from '../sync/sync.ts';
-import { createWork, type Rhythm } from '../sync/worker/loop.ts';
+import { createWork } from '../sync/worker/loop.ts';
 import { answerMs, openLease } from './lease-session.ts';
 
 const captureEveryMs = 30_000;
@@ -116,7 +116,8 @@ export async function createDaemon(
     needAdapter,
     drain,
     leaseOpened: doubt,
-    rhythm: createRhythm(wake, adaptive),
+    wakes: wake,
+    pace: adaptive,
     window: config.window,
     writes: () => start.state().writes,
     autoSync: config.autoSync,
@@ -241,21 +242,5 @@ function createCaptureCheck(db: Database, tell: Tell, ring: () => void): () => P
       ring();
     }
     missing = triggers;
-  };
-}
-
-/** The loop is woken by notifications and sleeps as long as adaptive notify allows. */
-function createRhythm(wake: Wake, adaptive: AdaptiveNotify): Rhythm {
-  return {
-    waitOr: (ms, signal) => wake.waitOr(ms, signal),
-    ring: () => wake.ring(),
-    afterTake: (session, folded, tookMs) => adaptive.afterTake(session, folded, tookMs),
-    lost: () => adaptive.lost(),
-    get yields() {
-      return adaptive.yields;
-    },
-    get waitMs() {
-      return adaptive.waitMs;
-    },
   };
 }

@@ -127,7 +127,7 @@ async function decideAndCarryOut(
       hasTwin,
       isOwnCreate,
     },
-    { ...policyIn(room, options), followed: isFollowed(room), show: (shown) => outlook.show(shown) },
+    { ...policyIn(room, options), followed: isFollowed(room), show: outlook.show },
   );
   if (action.do === 'import' && ownInstead !== null && !event.isOrganizer)
     return await giveMeetingBack(options, read, ownInstead, signal);

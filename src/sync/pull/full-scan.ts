@@ -59,9 +59,7 @@ export async function fullScan(
   const eventIds = events.map(({ id }) => id);
   const mappings = await mappingsOf(db, room, span, eventIds);
   const compare = (known: readonly RoomMapping[]) =>
-    compareListing(known, { events, window: span, remembered }, isFollowed(room), (item) =>
-      outlook.show(item),
-    );
+    compareListing(known, { events, window: span, remembered }, isFollowed(room), outlook.show);
   let found = compare(mappings);
   if (found.showsNothing && (await isNewMailbox(context, room, claim, cursor, signal))) {
     // nothing was deleted: everything is created again

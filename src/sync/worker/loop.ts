@@ -37,11 +37,15 @@ const ringIntervalMs = 250;
 /** Retries of a statement that meets concurrent writers, about a minute in total. */
 const contendedMost = 20;
 
-/** The wake-ups and the sleep of the loop, from the listener and adaptive notify. */
-export interface Rhythm {
+/** The wake-ups of the loop, from the listener and from finished rooms. */
+interface Wakes {
   /** Resolves at the next wake-up, after `ms`, or when `signal` aborts. */
   waitOr(ms: number, signal: AbortSignal): Promise<void>;
   ring(): void;
+}
+
+/** The pace of the takes, as adaptive notify sets it. */
+interface Pace {
   /** Called after each take with its folded outbox rows and duration; may begin and end polling on the lease session. */
   afterTake(session: Queryable, folded: number, tookMs: number): Promise<void>;
   /** Bookings are so frequent that the loop rests between two takes, to leave the database to them. */
@@ -71,7 +75,8 @@ export interface WorkOptions {
   readonly drain: Drain;
   /** Called for each new lease session before its use. */
   readonly leaseOpened?: () => void;
-  readonly rhythm: Rhythm;
+  readonly wakes: Wakes;
+  readonly pace: Pace;
   readonly window: Window;
   /** While false, changes are captured and folded, but not sent (START_MODE plan or shadow). */
   readonly writes: () => boolean;
@@ -93,7 +98,7 @@ interface Lease extends LeaseSession {
 }
 
 export function createWork(options: WorkOptions) {
-  const { replica, drain, rhythm, window, tell, random = Math.random, sleep = pause } = options;
+  const { replica, drain, wakes, pace, window, tell, random = Math.random, sleep = pause } = options;
   const outlookDown = createOutage('outlook', tell);
   const bookingDown = createOutage('booking', tell);
   const guard = createSendGuard();
@@ -113,7 +118,7 @@ export function createWork(options: WorkOptions) {
     othersWait: () => othersWait,
     outlookDown,
     retry,
-    finished: () => rhythm.ring(),
+    finished: () => wakes.ring(),
     takes: () => takes,
     tell,
     random,
@@ -137,7 +142,7 @@ export function createWork(options: WorkOptions) {
           const failure = databaseFailure(error, 'work');
           if (!isOutage(failure)) tell({ fact: 'bug', error: failure, where: 'the work loop' });
           bookingDown.failed(failure);
-          await rhythm.waitOr(backOffMs(failures++, random()), signal);
+          await wakes.waitOr(backOffMs(failures++, random()), signal);
         }
       }
     } finally {
@@ -168,7 +173,7 @@ export function createWork(options: WorkOptions) {
       ended.abort(new Error('the lease session was closed'));
       guard.end();
       leasePid = null;
-      rhythm.lost();
+      pace.lost();
       await running.ended();
       await opened.close();
     }
@@ -199,12 +204,11 @@ export function createWork(options: WorkOptions) {
       running.start(taken, changedFirst && wanted.anyLane && !taken.more, lease, stopping);
       // the first requests of the rooms are sent before anything else
       if (taken.rooms.length > 0) await turn();
-      await rhythm.afterTake(session, taken.folded, tookMs);
+      await pace.afterTake(session, taken.folded, tookMs);
       if (taken.more && options.peers() > 0 && options.writes()) ringPeers();
       // what a full fold or a full take left is taken at once; later changes wake the loop
       const isPart = taken.folded >= foldMost || (taken.more && places.free() > 0);
-      if (!isPart || rhythm.yields)
-        await rhythm.waitOr(Math.min(rhythm.waitMs, outlookDown.probeInMs()), until);
+      if (!isPart || pace.yields) await wakes.waitOr(Math.min(pace.waitMs, outlookDown.probeInMs()), until);
     }
   }
 

@@ -9,7 +9,7 @@ import { createWork, type WorkOptions } from '../../../src/sync/worker/loop.ts';
 /** The loop on lease sessions that `openLease` makes; it ends at its third wait. */
 async function runUntilThirdWait(
   openLease: WorkOptions['openLease'],
-  waitOr: (sleep: (ms: number) => Promise<void>) => WorkOptions['rhythm']['waitOr'] = (sleep) => sleep,
+  waitOr: (sleep: (ms: number) => Promise<void>) => WorkOptions['wakes']['waitOr'] = (sleep) => sleep,
   drain: WorkOptions['drain'] = () => Promise.reject(new Error('there is no room')),
   pause?: WorkOptions['sleep'],
 ) {
@@ -29,14 +29,8 @@ async function runUntilThirdWait(
       return openLease();
     },
     drain,
-    rhythm: {
-      waitOr: waitOr(sleep),
-      ring: () => undefined,
-      afterTake: async () => undefined,
-      lost: () => undefined,
-      yields: false,
-      waitMs: 1,
-    },
+    wakes: { waitOr: waitOr(sleep), ring: () => undefined },
+    pace: { afterTake: async () => undefined, lost: () => undefined, yields: false, waitMs: 1 },
     window: { pastDays: 7, futureDays: 365 },
     writes: () => true,
     autoSync: true,
