@@ -7,8 +7,6 @@ import type { BookedItem } from '../appearance.ts';
 import type { ReservationKey } from '../item.ts';
 import type { ClaimRead } from './decide/claim.ts';
 
-export type { OutlookEvent, Write, WriteAnswer } from '../event.ts';
-
 export interface OutlookSide {
   /** What Outlook should show of an item: privacy, default titles, lengths. Deterministic. */
   show(item: BookedItem): BookedItem;

@@ -1,8 +1,9 @@
 /** Outlook for a booking system whose reservations have keys: writes and searches use them in the extended properties. */
 import { LRUCache } from 'lru-cache';
 import type { Queryable } from '../database.ts';
+import type { Write } from '../event.ts';
 import type { ReservationKey } from '../item.ts';
-import type { OutlookSide, Write } from './outlook-side.ts';
+import type { OutlookSide } from './outlook-side.ts';
 
 const most = 50_000;
 

@@ -2,7 +2,8 @@
 import { readAbilities } from '../abilities.ts';
 import type { Queryable } from '../database.ts';
 import { isExpected } from '../errors.ts';
-import type { OutlookSide, Write, WriteAnswer } from './outlook-side.ts';
+import type { Write, WriteAnswer } from '../event.ts';
+import type { OutlookSide } from './outlook-side.ts';
 
 type Change = Extract<Write, { do: 'change' }>;
 

@@ -1,8 +1,15 @@
 /** A room calendar in memory, for tests of what the sync does with it. It remembers idempotency keys as Graph does. */
 import { Permanent, type Retryable } from '../../src/errors.ts';
-import { itemOf, type DeltaAnswer, type Mailbox } from '../../src/event.ts';
+import {
+  itemOf,
+  type DeltaAnswer,
+  type Mailbox,
+  type OutlookEvent,
+  type Write,
+  type WriteAnswer,
+} from '../../src/event.ts';
 import { sameItem, type Item, type ReservationKey } from '../../src/item.ts';
-import type { OutlookEvent, OutlookSide, Write, WriteAnswer } from '../../src/sync/outlook-side.ts';
+import type { OutlookSide } from '../../src/sync/outlook-side.ts';
 
 interface Kept extends OutlookEvent {
   readonly mailbox: string;

@@ -1,7 +1,7 @@
 /** One slot is shown once: what lies under something more important is hidden, and appears when it is no longer covered. */
 import { describe, expect, test } from 'vitest';
 import { Permanent, Retryable } from '../../../src/errors.ts';
-import type { Write } from '../../../src/sync/outlook-side.ts';
+import type { Write } from '../../../src/event.ts';
 import { failed } from '../outlook-in-memory.ts';
 import { at, both, heard, open, other, room, type Rooms } from '../two-way-world.ts';
 
