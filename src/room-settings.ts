@@ -23,9 +23,8 @@ const choices: Readonly<Record<keyof RoomSettings, readonly string[] | null>> = 
 
 export const roomSettingNames = Object.keys(choices) as (keyof RoomSettings)[];
 
-/** The columns as a list for SELECT. */
-export const roomSettingColumns = (alias: string): string =>
-  roomSettingNames.map((name) => `${alias}.${name}`).join(', ');
+/** The columns of the room `r` as a list for SELECT. */
+export const roomSettingColumns = roomSettingNames.map((name) => `r.${name}`).join(', ');
 
 export const isRoomSetting = (name: string): name is keyof RoomSettings => Object.hasOwn(choices, name);
 

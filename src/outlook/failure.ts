@@ -62,14 +62,14 @@ export const isTaken = (answer: Answer): boolean =>
  * date (RFC 9110 §10.2.3), which is compared with the answer's own Date because our clock may be wrong. `undefined`
  * when it is missing or unreadable. At most an hour.
  */
-export function retryAfterMs(headers: Answer['headers'], now = Date.now()): number | undefined {
+export function retryAfterMs(headers: Answer['headers']): number | undefined {
   const value = headers['retry-after'];
   if (typeof value !== 'string') return undefined;
   let ms = Number.NaN;
   if (/^\s*\d+(\.\d+)?\s*$/.test(value)) ms = Number(value) * 1_000;
   else if (/^\s*[A-Za-z]{3}/.test(value)) {
     const sent = typeof headers.date === 'string' ? Date.parse(headers.date) : Number.NaN;
-    ms = Date.parse(value) - (Number.isNaN(sent) ? now : sent);
+    ms = Date.parse(value) - (Number.isNaN(sent) ? Date.now() : sent);
   }
   return Number.isNaN(ms) ? undefined : Math.min(3_600_000, Math.max(0, Math.ceil(ms)));
 }

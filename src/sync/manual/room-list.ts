@@ -190,7 +190,7 @@ export function createRoomSwitch(db: Database) {
     const { rows } = await db.query<RoomSettings>(
       `UPDATE bridge_resource_mappings r SET updated_at = now(), ${givenSettings}
        WHERE r.id = (SELECT n.id FROM bridge_resource_mappings n WHERE n.resource_id = $1 ORDER BY n.active DESC, n.id DESC LIMIT 1)
-       RETURNING ${roomSettingColumns('r')}`,
+       RETURNING ${roomSettingColumns}`,
       [resourceId, JSON.stringify(settings)],
     );
     return rows[0] ?? null;

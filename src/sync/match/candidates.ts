@@ -180,7 +180,7 @@ export async function readDetachedReservation(
         FROM (SELECT 1) one LEFT JOIN bridge_mappings m ON m.id = $2)
       SELECT m.id, coalesce(m.revision, 0) AS revision,
         CASE WHEN m.sync_status <> 'cancelled' THEN m.outlook_event_id END AS "eventId",
-        ${bookedState('i', 'bridge_style($1)')} AS booking,
+        ${bookedState('bridge_style($1)')} AS booking,
         CASE WHEN i.active AND m.sync_status <> 'cancelled' THEN 'here'
           WHEN i.active THEN 'unsettled'
           WHEN i.active = false OR m.sync_status = 'cancelled' OR EXISTS (

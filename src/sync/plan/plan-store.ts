@@ -1,6 +1,7 @@
 /** Queries of a plan besides those of a sync. */
 import type { Queryable } from '../../database.ts';
 import type { Item } from '../../item.ts';
+import { itemState } from '../store/mapping-sql.ts';
 import { bookedState } from '../store/pull-store.ts';
 import { itemsOf } from '../store/readable-items.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
@@ -107,7 +108,7 @@ export async function readRefusals(
       FROM bridge_mappings m, LATERAL (SELECT bridge_style(m.resource_id) AS style OFFSET 0) own
       WHERE m.resource_id = ANY ($1) AND m.sync_status = 'conflict' AND m.conflict ->> 'kind' = 'rejected' AND m.resolution IS NULL
         AND m.outlook_event_id IS NOT NULL AND m.error_message IS NOT NULL AND m.booking_seen IS NOT DISTINCT FROM (
-          SELECT ${bookedState('i', 'own.style')} FROM ${itemsOf('i', 'm.reservation_type', 'm.reservation_id', 'm.resource_id')} WHERE i.active)`,
+          SELECT ${bookedState('own.style')} FROM ${itemsOf('i', 'm.reservation_type', 'm.reservation_id', 'm.resource_id')} WHERE i.active)`,
     values: [all.map(({ resourceId }) => resourceId)],
   });
   return new Map(rows.map(({ event, error }) => [event, error]));
@@ -157,7 +158,7 @@ export async function restingAfter(
     text: `
       SELECT m.id, r.id AS room, m.reservation_type AS type, m.reservation_id AS reservation, m.outlook_event_id AS event,
         m.sync_status AS status, m.error_message AS error, m.waits_for AS "waitsFor", m.conflict, f.adopted, f.rests,
-        coalesce((SELECT bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
+        coalesce((SELECT ${itemState}
             FROM ${itemsOf('i', 'm.reservation_type', 'm.reservation_id', 'm.resource_id')} WHERE i.unreadable IS NULL),
           m.outlook_seen, m.outlook_base) AS item
       FROM bridge_mappings m JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id,

@@ -30,12 +30,12 @@ export function spacingFor(share: number): Spacing {
 const cachedMs = 10_000;
 
 /** Returns the current spacing. */
-export function createSpacing(db: Queryable, now: () => number = () => performance.now()) {
+export function createSpacing(db: Queryable) {
   let current: Promise<Spacing> | null = null;
   let readAt = 0;
   return async function spacing(): Promise<Spacing> {
-    if (current === null || now() - readAt >= cachedMs) {
-      readAt = now();
+    if (current === null || performance.now() - readAt >= cachedMs) {
+      readAt = performance.now();
       current = activeShare(db).then(spacingFor);
       // a failure is thrown below; the next call reads again
       current.catch(() => (current = null));

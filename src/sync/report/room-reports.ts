@@ -76,7 +76,7 @@ const roomsText = `
   ), subscribed AS (
     SELECT resource_mapping_id, max(expires_at) AS expires_at FROM bridge_subscriptions GROUP BY resource_mapping_id
   )
-  SELECT r.id, r.resource_id, r.outlook_item_id, r.outlook_item_name, r.active, r.sync_direction, ${roomSettingColumns('r')},
+  SELECT r.id, r.resource_id, r.outlook_item_id, r.outlook_item_name, r.active, r.sync_direction, ${roomSettingColumns},
     CASE WHEN r.active <> 1 THEN 'off' WHEN held.n > 0 THEN 'held' ELSE coalesce(s.health, 'ok') END AS health,
     s.error_message AS error, s.hint, s.lease_owner IS NOT NULL AS working, coalesce(due.n, 0) AS due,
     coalesce(round(extract(epoch FROM clock_timestamp() - due.oldest) * 1000)::bigint, 0) AS lag_ms,

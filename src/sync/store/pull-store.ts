@@ -4,6 +4,7 @@ import type { OutlookEvent } from '../../event.ts';
 import type { BookedItem } from '../../appearance.ts';
 import type { Id } from '../../id.ts';
 import type { Item, ReservationKey } from '../../item.ts';
+import { itemState } from './mapping-sql.ts';
 import type { Hint, LeasedRoom, Window } from './work-list.ts';
 import type { WaitsFor } from './waits.ts';
 import type { ConflictNote, EventIntent, News } from './work-item.ts';
@@ -261,12 +262,11 @@ export interface RoomMapping extends Omit<KnownEvent, 'eventId'> {
 }
 
 /**
- * SQL: the state of an item of `bridge_items` by which both sides are compared, including how its room shows it (`as`, see
- * appearance.ts). `item`: the alias of its row; `style`: an expression that yields the `bridge_style` of the room.
+ * SQL: the state of the item `i` by which both sides are compared, including how its room shows it (`as`, see appearance.ts).
+ * `style`: an expression that yields the `bridge_style` of the room.
  */
-export const bookedState = (item: string, style: string): string => `
-  bridge_item_state(${item}.starts_at, ${item}.ends_at, ${item}.all_day, ${item}.title, ${item}.description, ${item}.is_private)
-  || CASE WHEN ${style} IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(${item}), ${style}) END`;
+export const bookedState = (style: string): string => `
+  ${itemState} || CASE WHEN ${style} IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), ${style}) END`;
 
 /** SQL: mappings `m` of a room as `RoomMapping`; a condition follows. */
 export const mappedRows = `SELECT ${knownColumns}, m.reservation_type AS "reservationType", m.due_at IS NOT NULL AS due, m.present, m.revision,

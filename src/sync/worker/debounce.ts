@@ -10,7 +10,7 @@ const readMs = 50;
  * Combines a burst of changes into few calls: an item that this drain has written before waits, an item that changes for the first
  * time does not. Each drain begins anew and ends when nothing is due, so changes made one after the other are not delayed.
  */
-export function createDebounce(now: () => number = () => performance.now()) {
+export function createDebounce() {
   const written = new Set<number>();
   let gapMs = 0;
   let nextAt = 0;
@@ -20,11 +20,11 @@ export function createDebounce(now: () => number = () => performance.now()) {
       const fresh = items.filter(({ id }) => !written.has(id));
       for (const { id } of fresh) written.add(id);
       if (fresh.length > 0 || items.length === 0) return fresh;
-      if (now() < nextAt) return [];
+      if (performance.now() < nextAt) return [];
       gapMs = Math.min(longestGapMs, gapMs === 0 ? firstGapMs : gapMs * 2);
-      nextAt = now() + gapMs;
+      nextAt = performance.now() + gapMs;
       return items;
     },
-    waitMs: () => Math.max(1, Math.min(readMs, nextAt - now())),
+    waitMs: () => Math.max(1, Math.min(readMs, nextAt - performance.now())),
   };
 }
