@@ -1953,90 +1953,6 @@ END $fold$;
 $functions$;
 
   EXECUTE $functions$
--- The fold of a single change, the most frequent case. Starting a statement takes longer than running it, most of all in a session
--- that was idle, so this function starts few of them.
-
--- Folds the outbox if it contains the change of one reservation with one mapping and one item, both in the same active room. `taken`
--- NULL: it contains something else, nothing was done, and bridge_gather is to fold it; 0: it is empty. Else `room` (id of
--- bridge_resource_mappings), the `mapping`, which is due now, and its `item` as bridge_work wants it. It plans by the settings of
--- its caller, bridge_lease.
-CREATE OR REPLACE FUNCTION bridge_fold_one(OUT taken integer, OUT room integer, OUT mapping bridge_mappings, OUT item jsonb)
-LANGUAGE plpgsql AS $one$
-DECLARE
-  -- a reservation that a person saves may be written in several tables
-  most_rows constant integer := 8;
-  columns_of_each_view constant smallint := 13;
-  waiting record;
-  others record;
-  folded record;
-BEGIN
-  -- rows that another fold has locked are skipped
-  SELECT c.ctid AS place, c.reservation_type AS kind, c.reservation_id AS id, c.reservation_key AS key, c.changed_at AS since,
-    ARRAY(SELECT o.ctid FROM bridge_changes o LIMIT most_rows + 1 FOR UPDATE SKIP LOCKED) AS places
-  INTO waiting FROM bridge_changes c LIMIT 1;
-  IF NOT FOUND THEN
-    taken := 0;
-    RETURN;
-  END IF;
-  -- a view with further columns may have keys, replaced reservations or states (sql/README.md)
-  IF waiting.id IS NULL OR waiting.key IS NOT NULL OR NOT waiting.place = ANY (waiting.places) OR cardinality(waiting.places) > most_rows
-    OR has_column_privilege('public.bridge_items'::regclass, (columns_of_each_view + 1)::smallint, 'SELECT') IS NOT NULL THEN
-    RETURN;
-  END IF;
-  IF cardinality(waiting.places) > 1 THEN
-    SELECT min(c.changed_at) AS since, bool_and(c.reservation_type = waiting.kind AND c.reservation_id = waiting.id) AS are_same INTO others
-    FROM bridge_changes c WHERE c.ctid = ANY (waiting.places);
-    IF others.are_same IS NOT TRUE THEN
-      RETURN;
-    END IF;
-    waiting.since := others.since;
-  END IF;
-  PERFORM bridge_lock_for_fold();
-  UPDATE bridge_mappings m
-  SET present = (i.items[1] ->> 'active')::boolean, priority_level = coalesce((i.items[1] ->> 'priority')::smallint, m.priority_level),
-      starts_at = (i.items[1] ->> 'startsAt')::timestamptz, ends_at = (i.items[1] ->> 'endsAt')::timestamptz,
-      booking_digest = (i.items[1] ->> 'digest')::bigint,
-      -- the rest as in bridge_gather
-      due_at = CASE WHEN m.due_at <= now() THEN m.due_at ELSE now() END, lane = 0, attempt = 0, revision = m.revision + 1,
-      changed_at = CASE WHEN m.due_at IS NULL THEN waiting.since ELSE coalesce(m.changed_at, waiting.since) END,
-      last_modified_booking = waiting.since, updated_at = now(),
-      sync_status = CASE WHEN m.sync_status IN ('synced', 'error') THEN 'pending' ELSE m.sync_status END
-  FROM (
-    SELECT ARRAY(
-      SELECT jsonb_build_object('active', v.active, 'startsAt', v.starts_at, 'endsAt', v.ends_at, 'priority', v.priority_level,
-        'resource', v.resource_id, 'room', r.id,
-        'digest', hash_record_extended(ROW(v.active, v.priority_level, v.starts_at, v.ends_at, v.all_day, v.title, v.description,
-          v.organizer_name, v.organizer_email, v.is_private), 0),
-        'state', bridge_item_state(v.starts_at, v.ends_at, v.all_day, v.title, v.description, v.is_private)
-          || CASE WHEN r.privacy IS NULL AND r.title_template IS NULL AND NOT EXISTS (
-               SELECT FROM bridge_settings s WHERE s.name IN ('privacy', 'title_template') AND s.value NOT IN ('neutral', '{title}')) THEN '{}'
-             ELSE coalesce(bridge_appearance(to_jsonb(v), bridge_style(v.resource_id)), '{}') END)
-      FROM (SELECT * FROM bridge_items b WHERE b.reservation_type = waiting.kind AND b.reservation_id = waiting.id OFFSET 0) v
-      -- the room of each item is looked up; in the other order the view would be read once for each room
-      CROSS JOIN LATERAL (
-        SELECT o.id, o.privacy, o.title_template FROM bridge_resource_mappings o
-        WHERE o.resource_id = v.resource_id AND o.active = 1 OFFSET 0) r) AS items
-    OFFSET 0) i
-  WHERE m.reservation_type = waiting.kind AND m.reservation_id = waiting.id AND cardinality(i.items) = 1
-    AND m.resource_id = (i.items[1] ->> 'resource')::integer
-    -- an unchanged one is left to bridge_gather
-    AND m.booking_digest IS DISTINCT FROM (i.items[1] ->> 'digest')::bigint
-    AND (m.present IS DISTINCT FROM (i.items[1] ->> 'active')::boolean OR m.present AND m.booking_seen IS DISTINCT FROM i.items[1] -> 'state')
-    AND NOT EXISTS (SELECT FROM bridge_mappings o
-                    WHERE o.reservation_type = waiting.kind AND o.reservation_id = waiting.id AND o.id <> m.id)
-  RETURNING m AS mapping, i.items[1] AS item INTO folded;
-  IF NOT FOUND THEN
-    RETURN;
-  END IF;
-  DELETE FROM bridge_changes WHERE ctid = ANY (waiting.places);
-  taken := cardinality(waiting.places);
-  room := folded.item ->> 'room';
-  mapping := folded.mapping;
-  item := folded.item;
-END $one$;
-$functions$;
-
-  EXECUTE $functions$
 -- Changes that cannot be folded together with the others: their row of the view fails, or another session's open transaction has
 -- locked a row of the bridge.
 
@@ -2406,23 +2322,42 @@ CREATE OR REPLACE FUNCTION bridge_room_is_free(room_id integer, retry_at timesta
     AND (NOT asked_only OR asked_at IS NOT NULL) AND NOT room_id = ANY (held)
 $free$;
 
+-- Whether an event of the room was reported as removed, and that is not decided about yet.
+CREATE OR REPLACE FUNCTION bridge_misses(resource integer) RETURNS boolean LANGUAGE sql STABLE AS $misses$
+  SELECT EXISTS (SELECT FROM bridge_mappings m WHERE m.resource_id = resource AND m.outlook_news IN ('missing', 'gone'))
+$misses$;
+
+-- Those of the rooms that are not active any more.
+CREATE OR REPLACE FUNCTION bridge_stopped(rooms integer[]) RETURNS json LANGUAGE sql STABLE AS $stopped$
+  SELECT coalesce(json_agg(h.id), '[]') FROM unnest(rooms) AS h (id)
+  WHERE NOT EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.id = h.id AND r.active = 1)
+$stopped$;
+
+-- A leased room: its row of the list, its state from before the lease, whether an event is `missing` (a subquery would prevent
+-- inlining), and its `due` work items.
+CREATE OR REPLACE FUNCTION bridge_leased(r bridge_resource_mappings, s bridge_room_state, moment timestamptz, missing boolean, due json)
+RETURNS json LANGUAGE sql STABLE AS $leased$
+  SELECT json_build_object(
+    'id', r.id, 'resourceId', r.resource_id, 'mailbox', coalesce(r.outlook_object_id, r.outlook_item_id),
+    'outlookItemId', r.outlook_item_id, 'name', coalesce(r.outlook_item_name, r.outlook_item_id), 'direction', r.sync_direction,
+    'own', bridge_own_settings(r), 'baselined', s.baselined_at IS NOT NULL AND s.lease_owner IS NULL,
+    'reconciled', s.reconciled_at IS NOT NULL, 'abandoned', s.lease_owner IS NOT NULL,
+    'pulls', coalesce(least(s.pull_due_at, s.next_poll_at, s.sure_at) <= moment, false),
+    'hints', CASE WHEN s.hinted_at IS NOT NULL THEN bridge_hints_of(r.id) ELSE '[]' END,
+    'missing', missing, 'attempt', s.attempt, 'epoch', s.lease_epoch + 1, 'due', due)
+$leased$;
+
 -- Folds, leases due rooms for one daemon and reads their first work items: one round trip from wake to work.
 -- The lease is a session advisory lock of the calling connection and an epoch that fences every settlement; `held` are the rooms that
 -- this daemon has already (session locks re-enter). Candidates are chosen before a lock is tried. `changed_first`: after a fold of few
--- changes only their rooms are leased; the caller asks for the others soon after.
+-- changes only their rooms are leased; the caller asks for the others soon after. A single change: see 41_lease_early.sql.
 CREATE OR REPLACE FUNCTION bridge_lease(replica uuid, held integer[], rooms integer, most integer, past_days integer,
   future_days integer, fold_most integer, any_lane boolean, asked_only boolean, changed_first boolean) RETURNS json LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $lease$
 DECLARE
   few constant integer := 4;
   most_candidates constant integer := rooms * 4 + 4;
-  one record;
-  is_one boolean := false;
   gathered record;
-  folded integer;
-  changed_rooms integer[];
-  changed bigint[];
-  items jsonb := '{}';
   due json;
   is_narrow boolean;
   moment timestamptz;
@@ -2433,30 +2368,15 @@ DECLARE
   passed_by integer[] := '{}';
   taken json[] := '{}';
   more boolean := false;
-  stopped json := '[]';
   room record;
 BEGIN
-  IF changed_first THEN
-    one := bridge_fold_one();
-    folded := one.taken;
-    changed_rooms := ARRAY[one.room];
-    is_one := folded > 0;
-  END IF;
-  IF folded IS NULL THEN
-    gathered := bridge_gather(past_days, future_days, fold_most, NULL);
-    folded := gathered.taken;
-    changed_rooms := gathered.rooms;
-    items := gathered.items;
-    changed := gathered.changed;
-  END IF;
+  gathered := bridge_gather(past_days, future_days, fold_most, NULL);
   moment := clock_timestamp();
-  is_narrow := changed_first AND folded > 0 AND cardinality(changed_rooms) BETWEEN 1 AND few;
+  is_narrow := changed_first AND gathered.taken > 0 AND cardinality(gathered.rooms) BETWEEN 1 AND few;
   IF is_narrow THEN
-    candidates := changed_rooms;
-  ELSE
-    IF folded > 0 AND cardinality(changed_rooms) > 0 THEN
-      PERFORM bridge_ring_rooms(changed_rooms);
-    END IF;
+    candidates := gathered.rooms;
+  ELSIF gathered.taken > 0 AND cardinality(gathered.rooms) > 0 THEN
+    PERFORM bridge_ring_rooms(gathered.rooms);
   END IF;
   LOOP
     IF NOT is_narrow THEN
@@ -2490,10 +2410,7 @@ BEGIN
       END IF;
       -- Its row is read again, because a release frees the lock before its commit. A row that another transaction has locked is
       -- skipped, because that one may take any time.
-      SELECT r.id, r.resource_id, r.outlook_item_id, r.outlook_item_name, r.outlook_object_id, r.sync_direction,
-        bridge_own_settings(r) AS own, s.baselined_at, s.reconciled_at, s.attempt, s.lease_owner, s.lease_epoch + 1 AS epoch,
-        coalesce(least(s.pull_due_at, s.next_poll_at, s.sure_at) <= moment, false) AS pulls, s.hinted_at IS NOT NULL AS hinted
-      INTO room
+      SELECT r AS of_list, s AS state, r.resource_id, s.lease_owner, s.baselined_at, s.reconciled_at INTO room
       FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
       WHERE s.resource_mapping_id = candidate AND r.active = 1
         AND bridge_room_is_free(s.resource_mapping_id, s.retry_at, s.throttled_until, s.asked_at, moment, '{}', asked_only)
@@ -2525,25 +2442,10 @@ BEGIN
       WHERE s.resource_mapping_id = candidate;
       IF room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN
         due := '[]';
-      ELSIF is_one THEN
-        -- nothing covers the highest priority, so no cover is read
-        IF (one.mapping).priority_level <= 1 THEN
-          due := json_build_array(bridge_work_of(one.mapping, one.item, span.opens, span.closes, false, false, false));
-        ELSE
-          due := bridge_work(room.resource_id, ARRAY[one.mapping], span.opens, span.closes, jsonb_build_object((one.mapping).id, one.item));
-        END IF;
       ELSE
-        due := bridge_due(room.resource_id, most, span.opens, span.closes, items, CASE WHEN is_narrow THEN changed END);
+        due := bridge_due(room.resource_id, most, span.opens, span.closes, gathered.items, CASE WHEN is_narrow THEN gathered.changed END);
       END IF;
-      taken := taken || json_build_object(
-        'id', room.id, 'resourceId', room.resource_id, 'mailbox', coalesce(room.outlook_object_id, room.outlook_item_id),
-        'outlookItemId', room.outlook_item_id, 'name', coalesce(room.outlook_item_name, room.outlook_item_id),
-        'direction', room.sync_direction, 'own', room.own, 'baselined', room.baselined_at IS NOT NULL AND room.lease_owner IS NULL,
-        'reconciled', room.reconciled_at IS NOT NULL, 'abandoned', room.lease_owner IS NOT NULL, 'pulls', room.pulls,
-        'hints', CASE WHEN room.hinted THEN bridge_hints_of(room.id) ELSE '[]' END,
-        'missing', EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = room.resource_id AND n.outlook_news IN ('missing', 'gone')),
-        'attempt', room.attempt, 'epoch', room.epoch,
-        'due', due);
+      taken := taken || bridge_leased(room.of_list, room.state, moment, bridge_misses(room.resource_id), due);
     END LOOP;
     -- others hold all candidates: the next ones are tried
     EXIT WHEN is_narrow OR cardinality(taken) >= rooms OR cardinality(candidates) < most_candidates;
@@ -2552,11 +2454,7 @@ BEGIN
   IF is_narrow AND cardinality(passed_by) > 0 THEN
     PERFORM bridge_ring_rooms(passed_by);
   END IF;
-  IF cardinality(held) > 0 THEN
-    stopped := (SELECT coalesce(json_agg(h.id), '[]') FROM unnest(held) AS h (id)
-      WHERE NOT EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.id = h.id AND r.active = 1));
-  END IF;
-  RETURN json_build_object('folded', folded, 'more', more, 'rooms', array_to_json(taken), 'stopped', stopped);
+  RETURN json_build_object('folded', gathered.taken, 'more', more, 'rooms', array_to_json(taken), 'stopped', bridge_stopped(held));
 END $lease$;
 
 -- Releases a room: it is due again with its earliest due mapping, and not before `rest_ms` from now (`throttled`: as Graph demanded).
@@ -2592,6 +2490,134 @@ BEGIN
   WHERE r.id = room_id AND s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
   RETURN bridge_unlock_room(room_id);
 END $release$;
+$functions$;
+
+  EXECUTE $functions$
+-- The lease of a single change, the most frequent case: it is answered before it is stored.
+--
+-- The daemon sends while this transaction still stores the fold and the lease (`queryEarly` in src/database.ts). All rows that are to be
+-- stored are locked before the answer, so only a failing server prevents the commit; the daemon then gives up all leases. Each of these
+-- functions starts few statements, because starting one takes longer than running it, most of all in a session that was idle.
+
+-- As bridge_lease, which it calls in all cases but this one: the outbox contains the change of one reservation with one mapping and
+-- one item, in the same room, and the event is known. `room_id` NULL: all is stored. Else bridge_record_lease is to be called with
+-- the `mapping` as it is to be stored, the `places` of its outbox rows and the `room_id`, in this transaction.
+CREATE OR REPLACE FUNCTION bridge_lease_early(replica uuid, held integer[], rooms integer, most integer, past_days integer,
+  future_days integer, fold_most integer, any_lane boolean, asked_only boolean, changed_first boolean,
+  OUT answer json, OUT mapping bridge_mappings, OUT places tid[], OUT room_id integer) LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $early$
+DECLARE
+  -- a reservation that a person saves may be written in several tables
+  most_rows constant integer := 8;
+  columns_of_each_view constant smallint := 13;
+  waiting record;
+  others record;
+  known record;
+BEGIN
+  <<one>>
+  BEGIN
+    EXIT one WHEN NOT changed_first OR rooms < 1 OR fold_most < 1;
+    -- rows that another fold has locked are skipped
+    SELECT c.ctid AS place, c.reservation_type AS kind, c.reservation_id AS id, c.reservation_key AS key, c.changed_at AS since,
+      ARRAY(SELECT o.ctid FROM bridge_changes o LIMIT most_rows + 1 FOR UPDATE SKIP LOCKED) AS places
+    INTO waiting FROM bridge_changes c LIMIT 1;
+    -- a view with further columns may have keys, replaced reservations or states (sql/README.md)
+    EXIT one WHEN NOT FOUND OR waiting.id IS NULL OR waiting.key IS NOT NULL OR NOT waiting.place = ANY (waiting.places)
+      OR cardinality(waiting.places) > most_rows
+      OR has_column_privilege('public.bridge_items'::regclass, (columns_of_each_view + 1)::smallint, 'SELECT') IS NOT NULL;
+    IF cardinality(waiting.places) > 1 THEN
+      SELECT min(c.changed_at) AS since, bool_and(c.reservation_type = waiting.kind AND c.reservation_id = waiting.id) AS are_same INTO others
+      FROM bridge_changes c WHERE c.ctid = ANY (waiting.places);
+      EXIT one WHEN others.are_same IS NOT TRUE;
+      waiting.since := others.since;
+    END IF;
+    PERFORM bridge_lock_for_fold();
+    SELECT m AS mapping, i.*, jsonb_build_object('active', i.active, 'startsAt', i.starts_at, 'endsAt', i.ends_at, 'state', i.state) AS item
+    INTO known
+    FROM (
+      SELECT v.resource_id, v.active, v.starts_at, v.ends_at, v.priority_level, r.id AS room, count(*) OVER () AS items,
+        hash_record_extended(ROW(v.active, v.priority_level, v.starts_at, v.ends_at, v.all_day, v.title, v.description,
+          v.organizer_name, v.organizer_email, v.is_private), 0) AS digest,
+        bridge_item_state(v.starts_at, v.ends_at, v.all_day, v.title, v.description, v.is_private)
+          || CASE WHEN r.privacy IS NULL AND r.title_template IS NULL AND NOT EXISTS (
+               SELECT FROM bridge_settings s WHERE s.name IN ('privacy', 'title_template') AND s.value NOT IN ('neutral', '{title}')) THEN '{}'
+             ELSE coalesce(bridge_appearance(to_jsonb(v), bridge_style(v.resource_id)), '{}') END AS state
+      FROM (SELECT * FROM bridge_items b WHERE b.reservation_type = waiting.kind AND b.reservation_id = waiting.id OFFSET 0) v
+      -- the room of each item is looked up; in the other order the view would be read once for each room
+      CROSS JOIN LATERAL (
+        SELECT o.id, o.privacy, o.title_template FROM bridge_resource_mappings o
+        WHERE o.resource_id = v.resource_id AND o.active = 1 OFFSET 0) r
+      OFFSET 0) i, bridge_mappings m
+    WHERE m.reservation_type = waiting.kind AND m.reservation_id = waiting.id AND i.items = 1 AND m.resource_id = i.resource_id
+      AND m.outlook_event_id IS NOT NULL
+      -- an unchanged one is left to bridge_gather
+      AND m.booking_digest IS DISTINCT FROM i.digest
+      AND (m.present IS DISTINCT FROM i.active OR m.present AND m.booking_seen IS DISTINCT FROM i.state)
+      AND NOT EXISTS (SELECT FROM bridge_mappings o
+                      WHERE o.reservation_type = waiting.kind AND o.reservation_id = waiting.id AND o.id <> m.id)
+    FOR NO KEY UPDATE OF m;
+    EXIT one WHEN NOT FOUND;
+    mapping := known.mapping;
+    mapping.present := known.active;
+    mapping.priority_level := coalesce(known.priority_level, mapping.priority_level);
+    mapping.starts_at := known.starts_at;
+    mapping.ends_at := known.ends_at;
+    mapping.booking_digest := known.digest;
+    -- the rest as in bridge_gather
+    mapping.changed_at := CASE WHEN mapping.due_at IS NULL THEN waiting.since ELSE coalesce(mapping.changed_at, waiting.since) END;
+    mapping.due_at := least(mapping.due_at, now());
+    mapping.lane := 0;
+    mapping.attempt := 0;
+    mapping.revision := mapping.revision + 1;
+    mapping.last_modified_booking := waiting.since;
+    mapping.updated_at := now();
+    IF mapping.sync_status IN ('synced', 'error') THEN
+      mapping.sync_status := 'pending';
+    END IF;
+    places := waiting.places;
+    IF known.room = ANY (held) OR NOT bridge_try_lock_room(known.room) THEN
+      PERFORM bridge_record_lease(replica, mapping, places, NULL), bridge_ring_rooms(ARRAY[known.room]);
+      answer := json_build_object('folded', cardinality(places), 'more', false, 'rooms', '[]'::json, 'stopped', bridge_stopped(held));
+      RETURN;
+    END IF;
+    SELECT json_build_object('folded', cardinality(places), 'more', false, 'stopped', bridge_stopped(held),
+      'rooms', json_build_array(bridge_leased(r, s, clock_timestamp(), EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = r.resource_id AND n.outlook_news IN ('missing', 'gone')), CASE
+        -- nothing covers the highest priority, so no cover is read
+        WHEN mapping.priority_level <= 1 THEN json_build_array(bridge_work_of(mapping, known.item, w.opens, w.closes, false, false, false))
+        ELSE bridge_work(r.resource_id, ARRAY[mapping], w.opens, w.closes, jsonb_build_object(mapping.id, known.item)) END)))
+    INTO answer
+    FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id, bridge_window(past_days, future_days) w
+    WHERE s.resource_mapping_id = known.room AND r.active = 1 AND s.lease_owner IS NULL AND s.baselined_at IS NOT NULL AND s.reconciled_at IS NOT NULL
+      AND bridge_room_is_free(s.resource_mapping_id, s.retry_at, s.throttled_until, s.asked_at, clock_timestamp(), '{}', asked_only)
+    FOR NO KEY UPDATE OF s SKIP LOCKED;
+    IF FOUND THEN
+      room_id := known.room;
+      RETURN;
+    END IF;
+    PERFORM bridge_unlock_room(known.room);
+  END;
+  mapping := NULL;
+  places := NULL;
+  answer := bridge_lease(replica, held, rooms, most, past_days, future_days, fold_most, any_lane, asked_only, changed_first);
+END $early$;
+
+-- Stores what bridge_lease_early has read. `leased`: the room whose lease is stored; NULL: none.
+CREATE OR REPLACE FUNCTION bridge_record_lease(replica uuid, mapping bridge_mappings, places tid[], leased integer) RETURNS json LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $record$
+BEGIN
+  UPDATE bridge_mappings m
+  SET present = mapping.present, priority_level = mapping.priority_level, starts_at = mapping.starts_at, ends_at = mapping.ends_at,
+      booking_digest = mapping.booking_digest, due_at = mapping.due_at, lane = mapping.lane, attempt = mapping.attempt,
+      revision = mapping.revision, changed_at = mapping.changed_at, last_modified_booking = mapping.last_modified_booking,
+      updated_at = mapping.updated_at, sync_status = mapping.sync_status
+  WHERE m.id = mapping.id;
+  DELETE FROM bridge_changes WHERE ctid = ANY (places);
+  -- a room is due for as long as it is leased: if its holder disappears, the next daemon takes it at once
+  UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = s.lease_epoch + 1, asked_at = NULL, push_lane = 0,
+    push_due_at = least(s.push_due_at, clock_timestamp())
+  WHERE s.resource_mapping_id = leased;
+  RETURN NULL;
+END $record$;
 $functions$;
 
   EXECUTE $functions$
@@ -4072,12 +4098,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '591e55252d62183b7a97f0cfd769f272d22e92e44ab906714ec26710aa0517d7 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '9f282a3ec6621ce84c757853d3675cec95e110a2298887ce9188b1cd7f710282 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_gather,bridge_fold,bridge_fold_one,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_lease,bridge_release,bridge_settle_forgotten,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_mark_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_gather,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_misses,bridge_stopped,bridge_leased,bridge_lease,bridge_release,bridge_lease_early,bridge_record_lease,bridge_settle_forgotten,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_mark_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -136,6 +136,44 @@ export async function onConnection<T>(
   }
 }
 
+/**
+ * Runs one statement and gives its first row to `first` as soon as it is made, while the server completes the statement and commits.
+ * Resolves after the commit; rejects if the statement failed: nothing is stored then, although `first` may have been called.
+ */
+export async function queryEarly<Row>(
+  session: Queryable,
+  config: pg.QueryConfig,
+  first: (row: Row) => void,
+): Promise<void> {
+  const query = new EarlyQuery(config);
+  query.once('row', first);
+  await session.query(query); // pg gives the query back; a wrapper of it, a promise
+  await query.ended;
+}
+
+/**
+ * Asks for the first row, to be sent at once, and in the same packet for the others
+ * (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY).
+ */
+export class EarlyQuery extends pg.Query {
+  readonly ended: Promise<void>;
+  declare private readonly portal: string;
+  constructor(config: pg.QueryConfig) {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    super(config, (error: Error | null | undefined) => (error == null ? resolve() : reject(error)));
+    this.ended = promise;
+  }
+  /** Called by pg after the values were sent. */
+  _getRows(connection: Pick<pg.Connection, 'flush' | 'sync'> & { execute(of: object): void }): void {
+    connection.execute({ portal: this.portal, rows: 1 });
+    connection.flush();
+    connection.execute({ portal: this.portal });
+    connection.sync();
+  }
+  /** Called by pg after the first row: the others are asked for already. */
+  handlePortalSuspended(): void {}
+}
+
 /** Runs `work` in one transaction; commits when it resolves, rolls back when it throws. */
 export function inTransaction<T>(db: Database, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
   return onConnection(db, async (client, discard) => {

@@ -154,23 +154,42 @@ CREATE OR REPLACE FUNCTION bridge_room_is_free(room_id integer, retry_at timesta
     AND (NOT asked_only OR asked_at IS NOT NULL) AND NOT room_id = ANY (held)
 $free$;
 
+-- Whether an event of the room was reported as removed, and that is not decided about yet.
+CREATE OR REPLACE FUNCTION bridge_misses(resource integer) RETURNS boolean LANGUAGE sql STABLE AS $misses$
+  SELECT EXISTS (SELECT FROM bridge_mappings m WHERE m.resource_id = resource AND m.outlook_news IN ('missing', 'gone'))
+$misses$;
+
+-- Those of the rooms that are not active any more.
+CREATE OR REPLACE FUNCTION bridge_stopped(rooms integer[]) RETURNS json LANGUAGE sql STABLE AS $stopped$
+  SELECT coalesce(json_agg(h.id), '[]') FROM unnest(rooms) AS h (id)
+  WHERE NOT EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.id = h.id AND r.active = 1)
+$stopped$;
+
+-- A leased room: its row of the list, its state from before the lease, whether an event is `missing` (a subquery would prevent
+-- inlining), and its `due` work items.
+CREATE OR REPLACE FUNCTION bridge_leased(r bridge_resource_mappings, s bridge_room_state, moment timestamptz, missing boolean, due json)
+RETURNS json LANGUAGE sql STABLE AS $leased$
+  SELECT json_build_object(
+    'id', r.id, 'resourceId', r.resource_id, 'mailbox', coalesce(r.outlook_object_id, r.outlook_item_id),
+    'outlookItemId', r.outlook_item_id, 'name', coalesce(r.outlook_item_name, r.outlook_item_id), 'direction', r.sync_direction,
+    'own', bridge_own_settings(r), 'baselined', s.baselined_at IS NOT NULL AND s.lease_owner IS NULL,
+    'reconciled', s.reconciled_at IS NOT NULL, 'abandoned', s.lease_owner IS NOT NULL,
+    'pulls', coalesce(least(s.pull_due_at, s.next_poll_at, s.sure_at) <= moment, false),
+    'hints', CASE WHEN s.hinted_at IS NOT NULL THEN bridge_hints_of(r.id) ELSE '[]' END,
+    'missing', missing, 'attempt', s.attempt, 'epoch', s.lease_epoch + 1, 'due', due)
+$leased$;
+
 -- Folds, leases due rooms for one daemon and reads their first work items: one round trip from wake to work.
 -- The lease is a session advisory lock of the calling connection and an epoch that fences every settlement; `held` are the rooms that
 -- this daemon has already (session locks re-enter). Candidates are chosen before a lock is tried. `changed_first`: after a fold of few
--- changes only their rooms are leased; the caller asks for the others soon after.
+-- changes only their rooms are leased; the caller asks for the others soon after. A single change: see 41_lease_early.sql.
 CREATE OR REPLACE FUNCTION bridge_lease(replica uuid, held integer[], rooms integer, most integer, past_days integer,
   future_days integer, fold_most integer, any_lane boolean, asked_only boolean, changed_first boolean) RETURNS json LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $lease$
 DECLARE
   few constant integer := 4;
   most_candidates constant integer := rooms * 4 + 4;
-  one record;
-  is_one boolean := false;
   gathered record;
-  folded integer;
-  changed_rooms integer[];
-  changed bigint[];
-  items jsonb := '{}';
   due json;
   is_narrow boolean;
   moment timestamptz;
@@ -181,30 +200,15 @@ DECLARE
   passed_by integer[] := '{}';
   taken json[] := '{}';
   more boolean := false;
-  stopped json := '[]';
   room record;
 BEGIN
-  IF changed_first THEN
-    one := bridge_fold_one();
-    folded := one.taken;
-    changed_rooms := ARRAY[one.room];
-    is_one := folded > 0;
-  END IF;
-  IF folded IS NULL THEN
-    gathered := bridge_gather(past_days, future_days, fold_most, NULL);
-    folded := gathered.taken;
-    changed_rooms := gathered.rooms;
-    items := gathered.items;
-    changed := gathered.changed;
-  END IF;
+  gathered := bridge_gather(past_days, future_days, fold_most, NULL);
   moment := clock_timestamp();
-  is_narrow := changed_first AND folded > 0 AND cardinality(changed_rooms) BETWEEN 1 AND few;
+  is_narrow := changed_first AND gathered.taken > 0 AND cardinality(gathered.rooms) BETWEEN 1 AND few;
   IF is_narrow THEN
-    candidates := changed_rooms;
-  ELSE
-    IF folded > 0 AND cardinality(changed_rooms) > 0 THEN
-      PERFORM bridge_ring_rooms(changed_rooms);
-    END IF;
+    candidates := gathered.rooms;
+  ELSIF gathered.taken > 0 AND cardinality(gathered.rooms) > 0 THEN
+    PERFORM bridge_ring_rooms(gathered.rooms);
   END IF;
   LOOP
     IF NOT is_narrow THEN
@@ -238,10 +242,7 @@ BEGIN
       END IF;
       -- Its row is read again, because a release frees the lock before its commit. A row that another transaction has locked is
       -- skipped, because that one may take any time.
-      SELECT r.id, r.resource_id, r.outlook_item_id, r.outlook_item_name, r.outlook_object_id, r.sync_direction,
-        bridge_own_settings(r) AS own, s.baselined_at, s.reconciled_at, s.attempt, s.lease_owner, s.lease_epoch + 1 AS epoch,
-        coalesce(least(s.pull_due_at, s.next_poll_at, s.sure_at) <= moment, false) AS pulls, s.hinted_at IS NOT NULL AS hinted
-      INTO room
+      SELECT r AS of_list, s AS state, r.resource_id, s.lease_owner, s.baselined_at, s.reconciled_at INTO room
       FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
       WHERE s.resource_mapping_id = candidate AND r.active = 1
         AND bridge_room_is_free(s.resource_mapping_id, s.retry_at, s.throttled_until, s.asked_at, moment, '{}', asked_only)
@@ -273,25 +274,10 @@ BEGIN
       WHERE s.resource_mapping_id = candidate;
       IF room.baselined_at IS NULL OR room.reconciled_at IS NULL OR room.lease_owner IS NOT NULL THEN
         due := '[]';
-      ELSIF is_one THEN
-        -- nothing covers the highest priority, so no cover is read
-        IF (one.mapping).priority_level <= 1 THEN
-          due := json_build_array(bridge_work_of(one.mapping, one.item, span.opens, span.closes, false, false, false));
-        ELSE
-          due := bridge_work(room.resource_id, ARRAY[one.mapping], span.opens, span.closes, jsonb_build_object((one.mapping).id, one.item));
-        END IF;
       ELSE
-        due := bridge_due(room.resource_id, most, span.opens, span.closes, items, CASE WHEN is_narrow THEN changed END);
+        due := bridge_due(room.resource_id, most, span.opens, span.closes, gathered.items, CASE WHEN is_narrow THEN gathered.changed END);
       END IF;
-      taken := taken || json_build_object(
-        'id', room.id, 'resourceId', room.resource_id, 'mailbox', coalesce(room.outlook_object_id, room.outlook_item_id),
-        'outlookItemId', room.outlook_item_id, 'name', coalesce(room.outlook_item_name, room.outlook_item_id),
-        'direction', room.sync_direction, 'own', room.own, 'baselined', room.baselined_at IS NOT NULL AND room.lease_owner IS NULL,
-        'reconciled', room.reconciled_at IS NOT NULL, 'abandoned', room.lease_owner IS NOT NULL, 'pulls', room.pulls,
-        'hints', CASE WHEN room.hinted THEN bridge_hints_of(room.id) ELSE '[]' END,
-        'missing', EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = room.resource_id AND n.outlook_news IN ('missing', 'gone')),
-        'attempt', room.attempt, 'epoch', room.epoch,
-        'due', due);
+      taken := taken || bridge_leased(room.of_list, room.state, moment, bridge_misses(room.resource_id), due);
     END LOOP;
     -- others hold all candidates: the next ones are tried
     EXIT WHEN is_narrow OR cardinality(taken) >= rooms OR cardinality(candidates) < most_candidates;
@@ -300,11 +286,7 @@ BEGIN
   IF is_narrow AND cardinality(passed_by) > 0 THEN
     PERFORM bridge_ring_rooms(passed_by);
   END IF;
-  IF cardinality(held) > 0 THEN
-    stopped := (SELECT coalesce(json_agg(h.id), '[]') FROM unnest(held) AS h (id)
-      WHERE NOT EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.id = h.id AND r.active = 1));
-  END IF;
-  RETURN json_build_object('folded', folded, 'more', more, 'rooms', array_to_json(taken), 'stopped', stopped);
+  RETURN json_build_object('folded', gathered.taken, 'more', more, 'rooms', array_to_json(taken), 'stopped', bridge_stopped(held));
 END $lease$;
 
 -- Releases a room: it is due again with its earliest due mapping, and not before `rest_ms` from now (`throttled`: as Graph demanded).

@@ -26,7 +26,7 @@ import { watchMissedCaptures } from '../sync/worker/missed.ts';
 import { catchUpRooms, requestFullScans, mendRooms, sweepRooms } from '../sync/worker/sweep.ts';
 import { foldAgain } from '../sync/store/work-list.ts';
 import { createSync } from '../sync/sync.ts';
-import { createWork } from '../sync/worker/loop.ts';
+import { afterRecord, createWork } from '../sync/worker/loop.ts';
 import { answerMs, openLease } from './lease-session.ts';
 
 const captureEveryMs = 30_000;
@@ -98,7 +98,7 @@ export async function createDaemon(
     tell,
   });
   const { drain, doubt } = createSync({
-    db,
+    db: afterRecord(db, () => work.recorded()),
     outlook: side,
     tell,
     installationId: () => start.state().installation,

@@ -232,7 +232,8 @@ async function runDaemon(url: string, mode: WakeMode, opened: AsyncDisposableSta
     let changedFirst = false;
     while (!stop.signal.aborted) {
       const from = performance.now();
-      const { folded } = await takeRooms(session, { ...look, changedFirst });
+      const { folded, recorded } = await takeRooms(session, { ...look, changedFirst });
+      await recorded;
       changedFirst = !changedFirst || folded === 0;
       await adaptive.afterTake(session, folded, performance.now() - from);
       if (folded < foldMost || adaptive.yields) await wake.waitOr(adaptive.waitMs, stop.signal);

@@ -28,11 +28,7 @@ export function watchHops(): void {
     const isTake = (asked[0] as pg.QueryConfig).name === 'lease_rooms';
     if (isTake) pass('taking');
     const answer = (query as (...all: unknown[]) => unknown).apply(this, asked);
-    if (isTake)
-      void (answer as Promise<unknown>).then(
-        () => pass('taken'),
-        () => undefined,
-      );
+    if (isTake) (answer as pg.Query).once('row', () => pass('taken'));
     return answer;
   } as typeof query;
 }

@@ -24,6 +24,7 @@ async function take(session: pg.Client): Promise<number> {
     askedOnly: false,
     changedFirst: false,
   });
+  await taken.recorded;
   return taken.folded;
 }
 

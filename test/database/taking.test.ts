@@ -387,8 +387,17 @@ describe('taking', () => {
     await db.query(event(1));
     const [one, two] = [await db.pool.connect(), await db.pool.connect()];
     const asked = { replica: randomUUID(), rooms: 10, items: 12, window: { pastDays: 7, futureDays: 365 } };
-    const askedBy = (held: readonly number[]) =>
-      takeRooms(one, { ...asked, held, anyLane: true, askedOnly: false, changedFirst: false });
+    const askedBy = async (held: readonly number[]) => {
+      const taken = await takeRooms(one, {
+        ...asked,
+        held,
+        anyLane: true,
+        askedOnly: false,
+        changedFirst: false,
+      });
+      await taken.recorded;
+      return taken;
+    };
     const free = async () =>
       (await two.query('SELECT bridge_try_lock_room(1) AS first, bridge_try_lock_room(2) AS second')).rows[0];
     try {

@@ -115,11 +115,13 @@ interface Asked {
 
 export async function take(session: Pick<pg.ClientBase, 'query'>, asked: Asked = {}): Promise<Taken> {
   const { held = [], rooms = 10, anyLane = true, askedOnly = false, changedFirst = false } = asked;
-  const { rows: answer } = await session.query<{ t: Taken }>(
-    'SELECT bridge_lease($1, $2, $3, 50, 7, 365, 1000, $4, $5, $6) AS t',
+  const { rows: answer } = await session.query<{ answer: Taken }>(
+    `WITH lease AS MATERIALIZED (SELECT * FROM bridge_lease_early($1, $2, $3, 50, 7, 365, 1000, $4, $5, $6))
+     SELECT answer FROM lease
+     UNION ALL SELECT bridge_record_lease($1, mapping, places, room_id) FROM lease WHERE room_id IS NOT NULL`,
     [randomUUID(), held, rooms, anyLane, askedOnly, changedFirst],
   );
-  return answer[0]!.t;
+  return answer[0]!.answer;
 }
 
 export const result = (row: Row, more: object = {}) => ({

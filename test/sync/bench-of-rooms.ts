@@ -74,8 +74,8 @@ export async function openRooms(
   const replica = randomUUID();
 
   const take = (held: readonly number[] = [], rooms = 50): Promise<Taken> =>
-    again(() =>
-      takeRooms(session, {
+    again(async () => {
+      const taken = await takeRooms(session, {
         replica,
         held,
         rooms,
@@ -84,8 +84,10 @@ export async function openRooms(
         anyLane: true,
         askedOnly: false,
         changedFirst: false,
-      }),
-    );
+      });
+      await taken.recorded;
+      return taken;
+    });
 
   async function drainOne(room: LeasedRoom, othersWait = false): Promise<Drained> {
     const drained = await drain(room, never, never, () => othersWait);

@@ -2,7 +2,7 @@
  * The work list: due rooms, their leases and work items. The queries are functions of our schema (`database/functions`), so
  * taking work and storing its outcome is one round trip each.
  */
-import { databaseFailure, isContended, type Queryable } from '../../database.ts';
+import { databaseFailure, isContended, queryEarly, type Queryable } from '../../database.ts';
 import { Permanent, Retryable } from '../../errors.ts';
 import type { RoomSettings } from '../../room-settings.ts';
 import { isRefusedForGood } from './failing.ts';
@@ -69,6 +69,8 @@ export interface Taken {
   readonly rooms: readonly LeasedRoom[];
   /** Rooms under our lease that were switched off or removed meanwhile. */
   readonly stopped: readonly number[];
+  /** Resolves when the leases and the fold are committed. */
+  readonly recorded: Promise<void>;
 }
 
 export interface TakeOptions {
@@ -152,30 +154,39 @@ async function unlockOthers(session: Queryable, held: readonly number[]): Promis
 }
 
 async function leaseRooms(session: Queryable, options: TakeOptions): Promise<Taken> {
-  interface Answer extends Omit<Taken, 'rooms'> {
+  interface Answer extends Omit<Taken, 'rooms' | 'recorded'> {
     readonly rooms: readonly (Omit<LeasedRoom, 'due'> & { readonly due: readonly WorkRow[] })[];
   }
   const folded = options.foldsApart === true ? await fold(session, options.window) : 0;
-  const { rows } = await session.query<{ taken: Answer }>({
-    name: 'lease_rooms',
-    text: 'SELECT bridge_lease($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS taken',
-    values: [
-      options.replica,
-      options.held,
-      options.rooms,
-      options.items,
-      options.window.pastDays,
-      options.window.futureDays,
-      options.foldsApart === true ? 0 : foldMost,
-      options.anyLane,
-      options.askedOnly,
-      options.changedFirst,
-    ],
-  });
-  const { taken } = rows[0]!;
+  const answered = Promise.withResolvers<Answer>();
+  const recorded = queryEarly<{ answer: Answer }>(
+    session,
+    {
+      name: 'lease_rooms',
+      text: `
+        WITH lease AS MATERIALIZED (SELECT * FROM bridge_lease_early($1, $2, $3, $4, $5, $6, $7, $8, $9, $10))
+        SELECT answer FROM lease
+        UNION ALL SELECT bridge_record_lease($1, mapping, places, room_id) FROM lease WHERE room_id IS NOT NULL`,
+      values: [
+        options.replica,
+        options.held,
+        options.rooms,
+        options.items,
+        options.window.pastDays,
+        options.window.futureDays,
+        options.foldsApart === true ? 0 : foldMost,
+        options.anyLane,
+        options.askedOnly,
+        options.changedFirst,
+      ],
+    },
+    ({ answer }) => answered.resolve(answer),
+  );
+  recorded.catch(answered.reject);
+  const answer = await answered.promise;
   const rooms: LeasedRoom[] = [];
-  for (const room of taken.rooms) rooms.push({ ...room, due: await workItems(session, room.due) });
-  return { ...taken, folded: folded + taken.folded, rooms };
+  for (const room of answer.rooms) rooms.push({ ...room, due: await workItems(session, room.due) });
+  return { ...answer, folded: folded + answer.folded, rooms, recorded };
 }
 
 /** Folds the outbox, and makes the rooms of the changes due. Returns the number of rows. */

@@ -8,7 +8,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { backOffMs } from '../../back-off.ts';
 import type { Queryable } from '../../database.ts';
-import { databaseFailure, isContended, isOutage } from '../../database.ts';
+import { databaseFailure, EarlyQuery, isContended, isOutage } from '../../database.ts';
 import { Retryable, messageOf } from '../../errors.ts';
 import type { Tell } from '../../facts.ts';
 import { sleep as pause } from '../../sleep.ts';
@@ -110,6 +110,8 @@ export function createWork(options: WorkOptions) {
   let othersWait = false;
   /** Failed attempts since the last take. */
   let failures = 0;
+  /** Resolves when the last take was committed, or has failed. */
+  let recorded: Promise<unknown> = Promise.resolve();
   /** Rooms whose last writes a crash of the server may have lost. */
   let doubtful: readonly number[] = [];
   let leasePid: number | null = null;
@@ -201,9 +203,12 @@ export function createWork(options: WorkOptions) {
       bookingDown.over();
       lease.hasTaken = true;
       failures = 0;
+      recorded = taken.recorded.catch(() => undefined);
       running.start(taken, changedFirst && wanted.anyLane && !taken.more, lease, stopping);
       // the first requests of the rooms are sent before anything else
       if (taken.rooms.length > 0) await turn();
+      // if it fails, all leases end: what was sent under them is not known
+      await taken.recorded;
       await pace.afterTake(session, taken.folded, tookMs);
       if (taken.more && options.peers() > 0 && options.writes()) ringPeers();
       // what a full fold or a full take left is taken at once; later changes wake the loop
@@ -240,6 +245,8 @@ export function createWork(options: WorkOptions) {
     maySend: guard.maySend,
     /** The backend of the lease session, for the heartbeat. */
     leasePid: () => leasePid,
+    /** Resolves when the leases and the fold of the last take were committed, or this has failed. */
+    recorded: () => recorded,
     /** Rooms that are worked on now. */
     working: running.rooms,
     isOutlookDown: () => outlookDown.isDown(),
@@ -276,6 +283,15 @@ function atMostEvery(ms: number, work: () => void): () => void {
     calledAt = performance.now();
     work();
   };
+}
+
+/**
+ * For the statements of drains: a take is answered before it is committed, and they are sent after that. Where the commit failed, they
+ * are fenced.
+ */
+export function afterRecord(db: Queryable, recorded: () => Promise<unknown>): Queryable {
+  const query = (...asked: unknown[]) => recorded().then(() => Reflect.apply(db.query, db, asked) as unknown);
+  return { query: query as Queryable['query'] };
 }
 
 /** Whether calls may be sent: the lease session exists, and this process was not frozen. */
@@ -326,7 +342,12 @@ async function retryContended<T>(
 function oneAtATime(session: Queryable): Queryable {
   let last: Promise<unknown> = Promise.resolve();
   const query = (...given: unknown[]) => {
-    const answer = last.then(() => Reflect.apply(session.query, session, given) as Promise<unknown>);
+    const [asked] = given;
+    const answer = last.then(async () => {
+      const result: unknown = await Reflect.apply(session.query, session, given);
+      if (asked instanceof EarlyQuery) await asked.ended;
+      return result;
+    });
     last = answer.catch(() => undefined); // the caller gets the error
     return answer;
   };

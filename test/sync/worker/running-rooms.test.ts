@@ -23,7 +23,7 @@ const room: LeasedRoom = {
   epoch: 1,
   due: [],
 };
-const taken: Taken = { folded: 0, rooms: [room], stopped: [], more: false };
+const taken: Taken = { folded: 0, rooms: [room], stopped: [], more: false, recorded: Promise.resolve() };
 const quiet: Drained = { rest: null, outage: null, answered: true, isQuiet: true };
 const rest = { ms: 1, throttled: false, condition: 'waiting', why: 'busy', hint: null } as const;
 const away = new Retryable('away', { reach: 'side' });

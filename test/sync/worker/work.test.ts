@@ -3,8 +3,18 @@ import { expect, test } from 'vitest';
 import { DatabaseError } from 'pg';
 import type { Fact } from '../../../src/facts.ts';
 import type { LeasedRoom, Taken } from '../../../src/sync/store/work-list.ts';
+import { EarlyQuery } from '../../../src/database.ts';
 import { Retryable } from '../../../src/errors.ts';
-import { createWork, type WorkOptions } from '../../../src/sync/worker/loop.ts';
+import { answerEarly } from '../../support/early.ts';
+import { afterRecord, createWork, type WorkOptions } from '../../../src/sync/worker/loop.ts';
+
+type Answer = Omit<Taken, 'recorded'>;
+
+/** A statement of the lease session, and its answer: of a take, with these rooms. */
+function answered(asked: object, answer: Answer) {
+  if (asked instanceof EarlyQuery) answerEarly(asked, { answer });
+  return { rows: [{}] };
+}
 
 /** The loop on lease sessions that `openLease` makes; it ends at its third wait. */
 async function runUntilThirdWait(
@@ -46,12 +56,12 @@ async function runUntilThirdWait(
 
 test('a lease session that is lost is opened again at once, and with growing waits when each is lost again', async () => {
   let gone = new AbortController();
-  const taken: Taken = { folded: 0, rooms: [], stopped: [], more: false };
+  const taken: Answer = { folded: 0, rooms: [], stopped: [], more: false };
   const { waits, opened } = await runUntilThirdWait(
     async () => {
       gone = new AbortController();
       return {
-        session: { query: async () => ({ rows: [{ taken }] }) } as never,
+        session: { query: async (asked: object) => answered(asked, taken) } as never,
         lost: gone.signal,
         pid: 1,
         close: async () => undefined,
@@ -82,14 +92,14 @@ test.each(['40001', '40P01', '55P03', '57014'])(
   'a statement that meets others in the same rows (%s) is tried again on the same lease, and is no outage',
   async (state) => {
     const met = Object.assign(new DatabaseError('could not serialize access', 0, 'error'), { code: state });
-    const taken: Taken = { folded: 0, rooms: [], stopped: [], more: false };
+    const taken: Answer = { folded: 0, rooms: [], stopped: [], more: false };
     let failures = 5;
     const { facts, opened } = await runUntilThirdWait(async () => ({
       session: {
         // what it locked is freed in a statement of its own
-        query: async ({ name }: { readonly name: string }) => {
-          if (name === 'lease_rooms' && failures-- > 0) throw met;
-          return { rows: [{ taken }] };
+        query: async (asked: { readonly name: string }) => {
+          if (asked.name === 'lease_rooms' && failures-- > 0) throw met;
+          return answered(asked, taken);
         },
       } as never,
       lost: new AbortController().signal,
@@ -105,7 +115,7 @@ test('a room whose row a transaction keeps for too long is let go of, and its le
   const met = Object.assign(new DatabaseError('canceling statement due to lock timeout', 0, 'error'), {
     code: '55P03',
   });
-  const none: Taken = { folded: 0, rooms: [], stopped: [], more: false };
+  const none: Answer = { folded: 0, rooms: [], stopped: [], more: false };
   const room = {
     id: 7,
     name: 'Hall',
@@ -118,10 +128,10 @@ test('a room whose row a transaction keeps for too long is let go of, and its le
   const { facts, opened } = await runUntilThirdWait(
     async () => ({
       session: {
-        query: async ({ name }: { name: string }) => {
-          asked.push(name);
-          if (name === 'release_room') throw met;
-          return { rows: [{ taken: asked.length === 1 ? { ...none, rooms: [room] } : none }] };
+        query: async (query: { name: string }) => {
+          asked.push(query.name);
+          if (query.name === 'release_room') throw met;
+          return answered(query, asked.length === 1 ? { ...none, rooms: [room] } : none);
         },
       } as never,
       lost: new AbortController().signal,
@@ -142,7 +152,7 @@ test('a room whose row a transaction keeps for too long is let go of, and its le
 });
 
 test('in an outage each room is tried in its turn, and not the one that has been due the longest again and again', async () => {
-  const none: Taken = { folded: 0, rooms: [], stopped: [], more: false };
+  const none: Answer = { folded: 0, rooms: [], stopped: [], more: false };
   const rooms = [1, 2, 3].map(
     (id) =>
       ({ id, name: `Room ${id}`, resourceId: id, attempt: 0, epoch: 1, due: [] }) as unknown as LeasedRoom,
@@ -151,10 +161,10 @@ test('in an outage each room is tried in its turn, and not the one that has been
   await runUntilThirdWait(
     async () => ({
       session: {
-        query: async ({ name, values }: { name: string; values: readonly unknown[] }) => {
-          const [, held, places] = values as [string, readonly number[], number];
-          const free = rooms.filter(({ id }) => name === 'lease_rooms' && !held.includes(id));
-          return { rows: [{ taken: { ...none, rooms: free.slice(0, Math.min(1, places)) } }] };
+        query: async (asked: { values: readonly unknown[] }) => {
+          const [, held, places] = asked.values as [string, readonly number[], number];
+          const free = rooms.filter(({ id }) => asked instanceof EarlyQuery && !held.includes(id));
+          return answered(asked, { ...none, rooms: free.slice(0, Math.min(1, places)) });
         },
       } as never,
       lost: new AbortController().signal,
@@ -187,15 +197,15 @@ test.each([true, false])('a drain is told whether rooms wait for a place: %s', a
   await runUntilThirdWait(
     async () => ({
       session: {
-        query: async ({ name }: { name: string }) => {
-          if (name === 'lease_rooms') takes += 1;
-          const taken: Taken = {
+        query: async (asked: { name: string }) => {
+          if (asked.name === 'lease_rooms') takes += 1;
+          const taken: Answer = {
             folded: 0,
-            rooms: name === 'lease_rooms' && takes === 1 ? [room] : [],
+            rooms: takes === 1 ? [room] : [],
             stopped: [],
             more: more && takes === 1,
           };
-          return { rows: [{ taken }] };
+          return answered(asked, taken);
         },
       } as never,
       lost: new AbortController().signal,
@@ -209,4 +219,16 @@ test.each([true, false])('a drain is told whether rooms wait for a place: %s', a
     },
   );
   expect(told).toEqual([more]);
+});
+
+test('a statement of a drain is sent after the commit of its lease', async () => {
+  const recorded = Promise.withResolvers<void>();
+  const events: string[] = [];
+  const db = afterRecord({ query: async () => void events.push('sent') } as never, () => recorded.promise);
+  const sent = db.query('SELECT 1');
+  await new Promise(setImmediate);
+  events.push('committed');
+  recorded.resolve();
+  await sent;
+  expect(events).toEqual(['committed', 'sent']);
 });

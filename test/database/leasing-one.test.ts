@@ -1,4 +1,4 @@
-/** One change is folded by a way of its own (`bridge_fold_one`): what it leaves behind is what the fold of many leaves. */
+/** One change is leased by a way of its own (`bridge_lease_early`): its answer and what it leaves are those of `bridge_lease`. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'vitest';
 import type { Taken } from '../../src/sync/store/work-list.ts';
@@ -7,26 +7,38 @@ import { untilTrue } from '../support/until.ts';
 import { testsOwn } from '../support/transitions.ts';
 import { allocation, allSynced, at, booking, event, fold, open, take } from './work-list-world.ts';
 
-/** What a fold leaves of the mappings and what it read of their items, taken back again. Moments: those of the fold are told as such. */
-async function left(db: TestDatabase, by: string) {
+const leaseArguments = `'00000000-0000-0000-0000-000000000001', $1, 10, 12, 7, 365, 300, true, false, true`;
+const byMany = `SELECT bridge_lease(${leaseArguments}) AS answer, false AS early`;
+const byOne = `
+  WITH lease AS MATERIALIZED (SELECT * FROM bridge_lease_early(${leaseArguments})),
+  recorded AS MATERIALIZED (
+    SELECT bridge_record_lease('00000000-0000-0000-0000-000000000001', mapping, places, room_id) FROM lease WHERE room_id IS NOT NULL)
+  SELECT answer, room_id IS NOT NULL AS early FROM lease LEFT JOIN recorded ON true`;
+
+/**
+ * The answer of a lease, and what it leaves of the mappings, the outbox and the rooms, taken back again. Moments: those of the
+ * transaction are told as such.
+ */
+async function left(db: TestDatabase, by: string, held: readonly number[] = []) {
   const session = await db.pool.connect();
   try {
     await session.query('BEGIN');
-    const { rows: folded } = await session.query<{ taken: number | null; item: object | null }>(by);
+    const { rows: leased } = await session.query<{ answer: Taken; early: boolean }>(by, [held]);
     const { rows: mappings } = await session.query(`
       SELECT to_jsonb(m) || jsonb_build_object('due_at', CASE WHEN due_at = now() THEN 'now' ELSE due_at::text END,
         'updated_at', CASE WHEN updated_at = now() THEN 'now' ELSE updated_at::text END) AS mapping
       FROM bridge_mappings m ORDER BY id`);
     const { rows: waiting } = await session.query('SELECT reservation_id FROM bridge_changes');
+    const { rows: rooms } = await session.query(`
+      SELECT to_jsonb(s) - '{updated_at}'::text[] || jsonb_build_object('push_due_at', push_due_at IS NOT NULL AND push_due_at <= clock_timestamp()) AS room
+      FROM bridge_room_state s ORDER BY resource_mapping_id`);
     await session.query('ROLLBACK');
-    return { ...folded[0]!, mappings, waiting };
+    const { answer, early } = leased[0]!;
+    return { early, left: { answer, mappings, waiting, rooms } };
   } finally {
     session.release(true);
   }
 }
-
-const byOne = `SELECT taken, item - '{priority,resource,room,digest}'::text[] AS item FROM bridge_fold_one()`;
-const byMany = `SELECT g.taken, (SELECT value FROM jsonb_each(g.items)) AS item FROM bridge_gather(7, 365, 1000, NULL) g`;
 
 /** Event 1 in room 101, an event of room 102, a booking and an allocation, all shown in Outlook. */
 async function settledWorld(): Promise<TestDatabase> {
@@ -44,9 +56,10 @@ async function settledWorld(): Promise<TestDatabase> {
 
 const mappingSet = (columns: string) =>
   `UPDATE bridge_mappings SET ${columns}, revision = revision + 1 WHERE reservation_type = 'event' AND reservation_id = 1;`;
+const compared = 'UPDATE bridge_room_state SET baselined_at = now(), reconciled_at = now();';
 const renamed = `UPDATE bb_event SET name = 'Renamed', description = 'Bring chairs' WHERE id = 1;`;
 
-describe('one change leaves what the fold of many leaves', () => {
+describe('one change is answered as among many, and leaves the same', () => {
   test.each([
     ['a name', renamed],
     ['a time', `UPDATE bb_event SET from_ = ${at(12)}, to_ = ${at(13)} WHERE id = 1`],
@@ -77,27 +90,36 @@ describe('one change leaves what the fold of many leaves', () => {
     ['one that was saved in parts', `${renamed} UPDATE bb_event SET name = 'Again' WHERE id = 1; ${renamed}`],
     [
       'one of a room that shows only that it is busy',
-      `UPDATE bridge_resource_mappings SET privacy = 'busy-only' WHERE id = 1; ${renamed}`,
+      `UPDATE bridge_resource_mappings SET privacy = 'busy-only' WHERE id = 1; ${compared} ${renamed}`,
     ],
     [
       'one of a room with titles of its own',
-      `UPDATE bridge_resource_mappings SET title_template = '{title} ({organizer})' WHERE id = 1; ${renamed}`,
+      `UPDATE bridge_resource_mappings SET title_template = '{title} ({organizer})' WHERE id = 1; ${compared} ${renamed}`,
     ],
     [
       'one where all rooms have titles of their own',
       `INSERT INTO bridge_settings (name, value) VALUES ('title_template', 'Hall: {title}')
-         ON CONFLICT (name) DO UPDATE SET value = excluded.value; ${renamed}`,
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value; ${compared} ${renamed}`,
     ],
   ])('%s', async (_, change) => {
     await using db = await settledWorld();
     await db.query(change);
     const [one, many] = [await left(db, byOne), await left(db, byMany)];
-    assert.ok(one.taken! > 0);
+    assert.ok(one.early);
+    assert.ok(one.left.answer.rooms[0]!.due.length > 0);
+    assert.deepEqual(one.left, many.left);
+  });
+
+  test('in a room that its daemon works on already: the fold, and the room is due', async () => {
+    await using db = await settledWorld();
+    await db.query(renamed);
+    const [one, many] = [await left(db, byOne, [1]), await left(db, byMany, [1])];
     assert.deepEqual(one, many);
+    assert.deepEqual([one.left.answer.folded, one.left.answer.rooms, one.left.waiting], [1, [], []]);
   });
 });
 
-describe('what is left to the fold of many', () => {
+describe('what is left to the lease of many', () => {
   test.each([
     ['nothing was mapped yet', event(5)],
     ['nothing of it changed', 'UPDATE bb_event SET name = name WHERE id = 1'],
@@ -131,16 +153,14 @@ describe('what is left to the fold of many', () => {
   ])('%s', async (_, change) => {
     await using db = await settledWorld();
     await db.query(change);
-    const before = await left(db, 'SELECT NULL AS taken, NULL AS item');
-    assert.notEqual(before.waiting.length, 0);
-    assert.deepEqual(await left(db, byOne), before);
-    assert.equal((await take(db.pool, { changedFirst: true })).folded, before.waiting.length);
-    assert.deepEqual(await db.query('SELECT FROM bridge_changes'), []);
+    const { early, left: leaves } = await left(db, byOne);
+    assert.deepEqual([early, leaves.waiting], [false, []]);
+    assert.ok(leaves.answer.folded > 0);
   });
 
   test('an empty outbox is no matter for either', async () => {
     await using db = await settledWorld();
-    assert.deepEqual((await left(db, byOne)).taken, 0);
+    assert.deepEqual(await left(db, byOne), await left(db, byMany));
   });
 });
 
@@ -172,13 +192,11 @@ test('one change is read once, however many rooms there are', async () => {
   const session = await db.pool.connect();
   try {
     await session.query('BEGIN');
-    const { rows: leased } = await session.query<{ taken: Taken }>(
-      `SELECT bridge_lease(gen_random_uuid(), '{}', 1, 12, 7, 365, 300, true, false, true) AS taken`,
-    );
+    const { rows: leased } = await session.query<{ answer: Taken }>(byOne, [[]]);
     const { rows: read } = await session.query<{ scans: number }>(
       `SELECT coalesce(idx_scan, 0) + seq_scan AS scans FROM pg_stat_xact_user_tables WHERE relname = 'bb_event_resource'`,
     );
-    assert.deepEqual([leased[0]!.taken.folded, read], [1, [{ scans: 1 }]]);
+    assert.deepEqual([leased[0]!.answer.folded, read], [1, [{ scans: 1 }]]);
   } finally {
     session.release(true);
   }
