@@ -9,6 +9,7 @@ import type { GraphConfig } from '../config.ts';
 import { Permanent, Retryable } from '../errors.ts';
 import type { Tokens } from './auth.ts';
 import { createFailures, retryAfterMs, type About, type Answer, type Failures } from './failure.ts';
+import { request } from './request.ts';
 import { cut, storable } from './text.ts';
 import type { Lane, Throttle } from './throttle.ts';
 import { Agent, EnvHttpProxyAgent } from './undici.ts';
@@ -142,25 +143,23 @@ export function createGraphHttp(options: HttpOptions): GraphHttp {
     signal.throwIfAborted();
     if (call.mailbox !== null) beforeSend?.();
     const started = performance.now();
-    const stop = new AbortController();
-    const onAbort = () => stop.abort(signal.reason);
-    const tooLong = () =>
-      stop.abort(Object.assign(new Error('the answer took too long'), { code: 'ANSWER_TIMEOUT' }));
-    signal.addEventListener('abort', onAbort, { once: true });
-    const timer = setTimeout(tooLong, wholeMs);
     let status = 0;
     try {
-      const { statusCode, headers, body } = await dispatcher.request({
-        origin,
-        path: basePath + call.path,
-        method: call.method,
-        headers: headersOf(call, token),
-        body: call.body ?? null,
-        signal: stop.signal,
-      });
-      const text = await body.text();
+      const answer = await request(
+        dispatcher,
+        {
+          origin,
+          path: basePath + call.path,
+          method: call.method,
+          headers: headersOf(call, token),
+          body: call.body ?? null,
+        },
+        signal,
+        wholeMs,
+      );
       const at = performance.now();
-      status = statusCode;
+      const { headers, text } = answer;
+      status = answer.status;
       clock.read(headers.date, at);
       if (status < 400 || status === 404 || status === 400 || status === 412) failures.succeeded();
       const requestId = headers['request-id'];
@@ -176,8 +175,6 @@ export function createGraphHttp(options: HttpOptions): GraphHttp {
       signal.throwIfAborted();
       throw failures.unanswered(error, aboutOf(call));
     } finally {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
       onCall?.({ what: call.what, mailbox: call.mailbox, status, ms: performance.now() - started });
     }
   }
