@@ -5,7 +5,6 @@
  * The leases belong to one session. When it is lost, or this process was frozen longer than `frozenMs`, another daemon may have the
  * rooms: nothing more is sent, every drain is aborted, and a late write is fenced by its epoch.
  */
-import { setImmediate as turn } from 'node:timers/promises';
 import { backOffMs } from '../../back-off.ts';
 import type { Queryable } from '../../database.ts';
 import { databaseFailure, EarlyQuery, isContended, isOutage } from '../../database.ts';
@@ -206,7 +205,7 @@ export function createWork(options: WorkOptions) {
       recorded = taken.recorded.catch(() => undefined);
       running.start(taken, changedFirst && wanted.anyLane && !taken.more, lease, stopping);
       // the first requests of the rooms are sent before anything else
-      if (taken.rooms.length > 0) await turn();
+      if (taken.rooms.length > 0) await sent();
       // if it fails, all leases end: what was sent under them is not known
       await taken.recorded;
       await pace.afterTake(session, taken.folded, tookMs);
@@ -337,6 +336,9 @@ async function retryContended<T>(
     }
   }
 }
+
+/** Resolves after requests made now are sent: on an idle connection undici sends at the end of a turn of the event loop. */
+const sent = () => new Promise<void>((resolve) => void setImmediate(() => setImmediate(resolve)));
 
 /** The session with one query at a time: pg queues them itself, but its next version will refuse to. */
 function oneAtATime(session: Queryable): Queryable {

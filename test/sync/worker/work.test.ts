@@ -1,5 +1,10 @@
 import { migrateCommand } from '../../../src/command-name.ts';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
+import { Agent } from 'undici';
 import { DatabaseError } from 'pg';
 import type { Fact } from '../../../src/facts.ts';
 import type { LeasedRoom, Taken } from '../../../src/sync/store/work-list.ts';
@@ -22,6 +27,7 @@ async function runUntilThirdWait(
   waitOr: (sleep: (ms: number) => Promise<void>) => WorkOptions['wakes']['waitOr'] = (sleep) => sleep,
   drain: WorkOptions['drain'] = () => Promise.reject(new Error('there is no room')),
   pause?: WorkOptions['sleep'],
+  afterTake: () => void = () => undefined,
 ) {
   const ended = new AbortController();
   const facts: Fact[] = [];
@@ -40,7 +46,7 @@ async function runUntilThirdWait(
     },
     drain,
     wakes: { waitOr: waitOr(sleep), ring: () => undefined },
-    pace: { afterTake: async () => undefined, lost: () => undefined, yields: false, waitMs: 1 },
+    pace: { afterTake: async () => afterTake(), lost: () => undefined, yields: false, waitMs: 1 },
     window: { pastDays: 7, futureDays: 365 },
     writes: () => true,
     autoSync: true,
@@ -181,6 +187,52 @@ test('in an outage each room is tried in its turn, and not the one that has been
     },
   );
   expect(tried.slice(0, 5)).toEqual([1, 1, 2, 3, 1]);
+});
+
+test('the request of a room is sent before the loop goes on, also on an idle connection', async () => {
+  const passed: string[] = [];
+  const sends = () => void passed.push('sent');
+  const server = createServer((_, response) => void response.end()).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const agent = new Agent({ connections: 1 });
+  const send = async () =>
+    void (await (await agent.request({ origin, path: '/', method: 'GET' })).body.dump());
+  await send(); // the connection is open and idle from here on
+  subscribe('undici:client:sendHeaders', sends);
+  const none: Answer = { folded: 1, rooms: [], stopped: [], more: false };
+  const room = {
+    id: 7,
+    name: 'Hall',
+    resourceId: 101,
+    attempt: 0,
+    epoch: 1,
+    due: [],
+  } as unknown as LeasedRoom;
+  let takes = 0;
+  await runUntilThirdWait(
+    async () => ({
+      session: {
+        query: async (asked: object) =>
+          answered(asked, (takes += 1) === 1 ? { ...none, rooms: [room] } : none),
+      } as never,
+      lost: new AbortController().signal,
+      pid: 1,
+      close: async () => undefined,
+    }),
+    undefined,
+    async () => {
+      await Promise.resolve(); // as a drain that decides first
+      await send();
+      return { rest: null, outage: null, answered: true };
+    },
+    undefined,
+    () => void passed.push('after the take'),
+  );
+  unsubscribe('undici:client:sendHeaders', sends);
+  await agent.destroy();
+  await new Promise((resolve) => server.close(resolve));
+  expect(passed.slice(0, 2)).toEqual(['sent', 'after the take']);
 });
 
 test.each([true, false])('a drain is told whether rooms wait for a place: %s', async (more) => {
