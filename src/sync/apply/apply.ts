@@ -102,7 +102,7 @@ export function createApply(options: ApplyOptions) {
       decisions.filter((one) => !isForBooking(one)),
     ];
     // cancellations make room for moves
-    const cancelled = await intoBooking.cancel(room, forBooking);
+    const cancelled = forBooking.length === 0 ? outcome({}) : await intoBooking.cancel(room, forBooking);
     const [pushed, declined, changed] = await together([
       intoOutlook.push(
         room,

@@ -61,6 +61,7 @@ export function createIntoBooking({ db, window, overlap, writeBooking }: IntoBoo
 
   /** Carries out the others, those at overlapping times one after the other. */
   async function change(room: LeasedRoom, decisions: readonly Decision[]): Promise<Written> {
+    if (decisions.length === 0) return { outcome: outcome({}), taken: [] };
     const all = await inTurns(
       decisions.filter((decision) => !isCancelled(decision)),
       placeOf,

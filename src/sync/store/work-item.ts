@@ -123,18 +123,19 @@ export interface WorkRow
 
 /** Null: it has neither a reservation nor an event. */
 export function workItemOf(row: WorkRow): WorkItem | null {
-  const { reservationType, reservationId, agreement, bookingBase, importAsked, ...rest } = row;
-  const known = { ...rest, outlookBase: isEmpty(rest.outlookBase) ? null : rest.outlookBase };
+  const { reservationType, reservationId, eventId } = row;
+  const outlookBase = isEmpty(row.outlookBase) ? null : row.outlookBase;
   if (reservationType !== null && reservationId !== null)
     return {
-      ...known,
+      ...row,
       is: 'mapped',
+      outlookBase,
       reservation: { type: reservationType, id: reservationId },
-      agreement: agreementOf({ agreement, bookingBase }),
-      renames: known.renames === true,
+      agreement: agreementOf(row),
+      renames: row.renames === true,
     };
-  if (known.eventId === null) return null;
-  return { ...known, is: 'unmapped', eventId: known.eventId, importAsked };
+  if (eventId === null) return null;
+  return { ...row, is: 'unmapped', outlookBase, eventId };
 }
 
 /** A kept event that was never read; a daemon of 1.0 recognises by this that it is kept. */

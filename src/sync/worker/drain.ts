@@ -15,7 +15,7 @@ import { putOffCreates, type SettleAnswer, type Settlement } from '../store/sett
 import { dueMappings, isFollowed, reconcileRoom, type LeasedRoom, type Window } from '../store/work-list.ts';
 import { isMapped, isUnmapped, type WorkItem } from '../store/work-item.ts';
 import { createDebounce } from './debounce.ts';
-import type { Reads } from './reads.ts';
+import type { FirstRead, Reads } from './reads.ts';
 
 /** Due items read at a time. Few, so that a new booking waits less than a second behind a backfill. */
 export const itemsAtATime = 12;
@@ -73,19 +73,28 @@ export function createDrain(options: DrainOptions) {
     stopping: AbortSignal,
     othersWait: () => boolean,
   ): Promise<Drained> {
-    const identified = await reads.identify(leased, signal);
-    if (identified.ended !== null) return identified.ended;
-    if (!identified.room.reconciled || (!identified.room.baselined && !identified.room.abandoned))
-      await reconcile(options, identified.room);
-    const { room, ended, isNews, answered } = await reads.first(identified.room, leased, signal);
+    const { room, ended, isNews, answered } =
+      leased.reconciled && reads.isCurrent(leased)
+        ? { room: leased, ended: null, isNews: false, answered: false }
+        : await compare(leased, signal);
     if (ended !== null) return ended;
-    if (!leased.baselined && room.baselined) await putOff(db, room, { postponed: [], inMs: null });
     const isAsLeased = room.baselined && leased.reconciled && !isNews;
     const due = isAsLeased ? room.due : await readDue(db, room.resourceId, atATime, window);
     const drained = await settleDue(room, due, signal, stopping, othersWait);
     // a hint stored while others are read wakes no daemon
     const isQuiet = isAsLeased && due.length === 0 && leased.hints.length === 0;
     return { ...drained, answered: answered || drained.answered, isQuiet };
+  }
+
+  /** Compares the room with both sides as far as that is due. */
+  async function compare(leased: LeasedRoom, signal: AbortSignal): Promise<FirstRead> {
+    const { room, ended } = await reads.identify(leased, signal);
+    if (ended !== null) return { room, ended, isNews: false, answered: false };
+    if (!room.reconciled || (!room.baselined && !room.abandoned)) await reconcile(options, room);
+    const first = await reads.first(room, leased, signal);
+    if (first.ended === null && !leased.baselined && first.room.baselined)
+      await putOff(db, first.room, { postponed: [], inMs: null });
+    return first;
   }
 
   /** Settles due items until none is left. */

@@ -42,6 +42,14 @@ interface Requested {
 /** The end of a drain that cannot read; null: it continues. */
 type Ended = Drained | null;
 
+/** The room after the reads before the first write; `isNews`: something may have been stored. */
+export interface FirstRead {
+  readonly room: LeasedRoom;
+  readonly ended: Ended;
+  readonly isNews: boolean;
+  readonly answered: boolean;
+}
+
 const findRequested = failingAs('read what was requested', readRequested);
 const pullLater = failingAs('request a delta round', pullAgain);
 const scanLater = failingAs('request a full scan', scanIn);
@@ -73,20 +81,15 @@ export function createReads(options: ReadsOptions) {
     return { room: isLost ? { ...room, baselined: false } : room, ended };
   }
 
-  /**
-   * The reads before the first write, so that edits in Outlook during a downtime are known before bookings are sent. Returns the room
-   * as it is afterwards; `isNews`: something may have been stored.
-   */
-  async function first(
-    room: LeasedRoom,
-    leased: LeasedRoom,
-    signal: AbortSignal,
-  ): Promise<{
-    readonly room: LeasedRoom;
-    readonly ended: Ended;
-    readonly isNews: boolean;
-    readonly answered: boolean;
-  }> {
+  /** Whether nothing has to be read before the first write: `identify` and `first` would do nothing. */
+  const isCurrent = (room: LeasedRoom): boolean =>
+    room.baselined &&
+    !room.missing &&
+    claims.isConfirmed(room) &&
+    !isRequested(changesToRead(room, pulledOnce));
+
+  /** The reads before the first write, so that edits in Outlook during a downtime are known before bookings are sent. */
+  async function first(room: LeasedRoom, leased: LeasedRoom, signal: AbortSignal): Promise<FirstRead> {
     // a full scan that failed a moment ago has its own back-off
     const scansLater =
       !room.baselined &&
@@ -127,7 +130,7 @@ export function createReads(options: ReadsOptions) {
     return { ended, isNews: true };
   }
 
-  return { identify, readdressed, first, since, doubt: claims.doubt };
+  return { identify, isCurrent, readdressed, first, since, doubt: claims.doubt };
 }
 
 /**
