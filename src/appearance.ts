@@ -114,8 +114,9 @@ const instant = (ms: number) => `${new Date(ms).toISOString().slice(0, 19)}Z`;
 /** The item with its time extended by setup and teardown; all-day items are returned unchanged. */
 export function withBuffers<T extends BookedItem>(item: T): T {
   const { setup = 0, teardown = 0 } = item.as ?? {};
+  if (item.allDay || (setup === 0 && teardown === 0)) return item;
   const [start, end] = [Date.parse(item.startsAt), Date.parse(item.endsAt)];
-  if (item.allDay || (setup === 0 && teardown === 0) || Number.isNaN(start) || Number.isNaN(end)) return item;
+  if (Number.isNaN(start) || Number.isNaN(end)) return item;
   return { ...item, startsAt: instant(start - setup * minuteMs), endsAt: instant(end + teardown * minuteMs) };
 }
 

@@ -90,9 +90,11 @@ export function sameItem(a: ItemChange | null, b: ItemChange | null): boolean {
 
 function sameField(field: (typeof itemFields)[number], a: ItemChange, b: ItemChange): boolean {
   const [left, right] = [a[field], b[field]];
-  return typeof left === 'string' && typeof right === 'string'
-    ? normalized(left) === normalized(right)
-    : left === right;
+  if (left === right) return true;
+  return typeof left === 'string' && typeof right === 'string' && normalized(left) === normalized(right);
 }
 
-const normalized = (text: string) => text.normalize('NFC').replace(/\s+/gu, ' ').trim();
+/** What normalization may change; the first character that composes with another one is U+0300. */
+const unnormalized = /[^ -~\u00a1-\u02ff]|^ | $| {2}/;
+const normalized = (text: string) =>
+  unnormalized.test(text) ? text.normalize('NFC').replace(/\s+/gu, ' ').trim() : text;
