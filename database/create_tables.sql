@@ -2505,7 +2505,9 @@ $functions$;
 CREATE OR REPLACE FUNCTION bridge_lease_early(replica uuid, held integer[], rooms integer, most integer, past_days integer,
   future_days integer, fold_most integer, any_lane boolean, asked_only boolean, changed_first boolean,
   OUT answer json, OUT mapping bridge_mappings, OUT places tid[], OUT room_id integer) LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $early$
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+-- as in bridge_gather
+SET enable_bitmapscan = off AS $early$
 DECLARE
   -- a reservation that a person saves may be written in several tables
   most_rows constant integer := 8;
@@ -4098,7 +4100,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '9f282a3ec6621ce84c757853d3675cec95e110a2298887ce9188b1cd7f710282 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'ff10767c997c778028c5cd366061ce7980e10389aa292702f90a8c640d296761 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -10,7 +10,9 @@
 CREATE OR REPLACE FUNCTION bridge_lease_early(replica uuid, held integer[], rooms integer, most integer, past_days integer,
   future_days integer, fold_most integer, any_lane boolean, asked_only boolean, changed_first boolean,
   OUT answer json, OUT mapping bridge_mappings, OUT places tid[], OUT room_id integer) LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $early$
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+-- as in bridge_gather
+SET enable_bitmapscan = off AS $early$
 DECLARE
   -- a reservation that a person saves may be written in several tables
   most_rows constant integer := 8;
