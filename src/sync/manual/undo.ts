@@ -113,12 +113,14 @@ const notes = ['Cancelled from Outlook', 'Cancelled through the bridge', takenBa
 
 async function carryOut(client: Queryable, item: UndoItem, who: string): Promise<void> {
   const { reservation_type: type, reservation_id: id, step } = item;
-  // before the cancellation is folded: the event is kept and not changed again; those that we created in other rooms are deleted
+  // before the cancellation is folded: events from Outlook, also a meeting that replaced an event of ours, are kept and not changed
+  // again; those that we created in other rooms are deleted
   if (step === 'take-back')
     await client.query(
       `UPDATE bridge_mappings SET sync_status = 'cancelled', due_at = NULL, present = false, revision = revision + 1,
          event_intent = 'keep', outlook_base = coalesce(outlook_base, outlook_seen, booking_base), outlook_news = NULL, updated_at = now()
-       WHERE reservation_type = $1 AND reservation_id = $2 AND sync_direction = 'outlook_to_booking'`,
+       WHERE reservation_type = $1 AND reservation_id = $2
+         AND (sync_direction = 'outlook_to_booking' OR NOT is_organizer)`,
       [type, id],
     );
   if (step === 're-enable')

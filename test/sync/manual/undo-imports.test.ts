@@ -47,3 +47,20 @@ test('one whose reservation was moved away from its meeting is refused, and the 
   expect(w.outlook.answers).toEqual([]);
   expect(await conflicts(w)).toMatchObject([{ kind: 'moved' }]);
 });
+
+test('a meeting that replaced the event of ours in another room is kept, too', async () => {
+  await using w = await open({}, both);
+  const { event, reservation } = await invited(w);
+  await w.db.query('INSERT INTO bb_event_resource (event_id, resource_id) VALUES ($1, 102)', [
+    reservation.id,
+  ]);
+  await w.settle();
+  const second = w.outlook.invite(other, event.item!, { iCalUId: event.iCalUId });
+  await heard(w, 102);
+  expect(w.outlook.in(other)).toMatchObject([{ id: second.id }]);
+  expect(await undoImports(w)).toMatchObject([{ step: 'take-back', refused: null }]);
+  await heard(w, 101, 102);
+  expect(await isActive(w)).toEqual([false]);
+  expect(w.outlook.answers).toEqual([]);
+  expect(w.outlook.in(other)).toMatchObject([{ id: second.id }]);
+});
