@@ -2308,11 +2308,14 @@ RETURNS SETOF jsonb LANGUAGE sql STABLE AS $rows$
   SELECT d::jsonb FROM json_array_elements(bridge_due(room, most, opens, closes, known, NULL)) d
 $rows$;
 
--- The hints of a room, oldest first. A later hint of the same event has another `hintedAt`.
+-- Hints of a room. Events that have a mapping come first, so that a flood of hints of unknown events does not delay edits; then the
+-- newest, because delta rounds answer the oldest ones. A later hint of the same event has another `hintedAt`.
 CREATE OR REPLACE FUNCTION bridge_hints_of(room_id integer) RETURNS jsonb LANGUAGE sql STABLE AS $hints$
   SELECT coalesce(jsonb_agg(jsonb_build_object('eventId', h.event_id, 'deleted', h.deleted, 'etag', h.etag, 'hintedAt', h.hinted_at)
-    ORDER BY h.hinted_at), '[]')
-  FROM (SELECT * FROM bridge_hints WHERE resource_mapping_id = room_id ORDER BY hinted_at LIMIT 100) h
+    ORDER BY h.is_known DESC, h.hinted_at DESC), '[]')
+  FROM (SELECT n.*, EXISTS (SELECT FROM bridge_mappings m WHERE m.outlook_item_id = r.outlook_item_id AND m.outlook_event_id = n.event_id) AS is_known
+    FROM bridge_hints n JOIN bridge_resource_mappings r ON r.id = n.resource_mapping_id
+    WHERE n.resource_mapping_id = room_id ORDER BY is_known DESC, n.hinted_at DESC LIMIT 100) h
 $hints$;
 
 -- Whether a room may be leased at `moment` by a daemon that has the rooms in `held` already.
@@ -2343,7 +2346,7 @@ RETURNS json LANGUAGE sql STABLE AS $leased$
     'own', bridge_own_settings(r), 'baselined', s.baselined_at IS NOT NULL AND s.lease_owner IS NULL,
     'reconciled', s.reconciled_at IS NOT NULL, 'abandoned', s.lease_owner IS NOT NULL,
     'pulls', coalesce(least(s.pull_due_at, s.next_poll_at, s.sure_at) <= moment, false),
-    'hints', CASE WHEN s.hinted_at IS NOT NULL THEN bridge_hints_of(r.id) ELSE '[]' END,
+    'hints', CASE WHEN s.hinted_at <= moment THEN bridge_hints_of(r.id) ELSE '[]' END,
     'missing', missing, 'attempt', s.attempt, 'epoch', s.lease_epoch + 1, 'due', due)
 $leased$;
 
@@ -2832,7 +2835,7 @@ BEGIN
   RETURN jsonb_build_object('latency', latency, 'rooms', (
     SELECT jsonb_object_agg(s.resource_mapping_id, jsonb_build_object(
       'more', EXISTS (SELECT FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.due_at <= clock_timestamp()),
-      'pulls', s.hinted_at IS NOT NULL OR coalesce(s.pull_due_at <= clock_timestamp(), false)))
+      'pulls', coalesce(least(s.hinted_at, s.pull_due_at) <= clock_timestamp(), false)))
     FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
     WHERE s.resource_mapping_id = ANY (room_ids)));
 END $settle$;
@@ -3158,7 +3161,7 @@ BEGIN
   UPDATE bridge_room_state SET delta_links = links, pulled_at = now(), updated_at = now() WHERE resource_mapping_id = room_id;
 END $pulled$;
 
--- Stores what hinted events showed and deletes those hints; a later hint of the same event stays.
+-- Stores what hinted events showed and deletes those hints; a later hint of the same event stays. Hints that wait for their time still do.
 CREATE OR REPLACE FUNCTION bridge_hinted(room_id integer, epoch bigint, noticed timestamptz, known jsonb, born jsonb, done jsonb)
 RETURNS void LANGUAGE plpgsql AS $hinted$
 BEGIN
@@ -3166,9 +3169,28 @@ BEGIN
   PERFORM FROM bridge_room_state WHERE resource_mapping_id = room_id FOR UPDATE;
   DELETE FROM bridge_hints h USING jsonb_to_recordset(done) AS d ("eventId" text, "hintedAt" timestamptz)
   WHERE h.resource_mapping_id = room_id AND h.event_id = d."eventId" AND h.hinted_at <= d."hintedAt";
-  UPDATE bridge_room_state SET hinted_at = (SELECT min(h.hinted_at) FROM bridge_hints h WHERE h.resource_mapping_id = room_id)
-  WHERE resource_mapping_id = room_id;
+  PERFORM bridge_tell_hints(room_id);
 END $hinted$;
+
+-- Deletes the hints that a page of a delta round answers: it shows the version that the hint names, or the removal. A page may show
+-- an older version, so all others stay. `shown`: ids and versions of its rows; `removed`: ids.
+CREATE OR REPLACE FUNCTION bridge_answer_hints(room_id integer, shown jsonb, removed text[]) RETURNS void LANGUAGE plpgsql AS $answer$
+BEGIN
+  PERFORM FROM bridge_room_state WHERE resource_mapping_id = room_id FOR UPDATE;
+  DELETE FROM bridge_hints h WHERE h.resource_mapping_id = room_id
+    AND (NOT h.deleted AND (h.event_id, h.etag) IN (SELECT s.id, s.etag FROM jsonb_to_recordset(shown) AS s (id text, etag text))
+      OR h.deleted AND h.event_id = ANY (removed));
+  IF FOUND THEN
+    PERFORM bridge_tell_hints(room_id);
+  END IF;
+END $answer$;
+
+-- Stores in the locked row of a room whether hints are left. A later time, from which they may be read, is kept.
+CREATE OR REPLACE FUNCTION bridge_tell_hints(room_id integer) RETURNS void LANGUAGE sql AS $tell$
+  UPDATE bridge_room_state s SET hinted_at = CASE WHEN s.hinted_at > clock_timestamp() AND h.at IS NOT NULL THEN s.hinted_at ELSE h.at END
+  FROM (SELECT min(hinted_at) AS at FROM bridge_hints WHERE resource_mapping_id = room_id) h
+  WHERE s.resource_mapping_id = room_id;
+$tell$;
 
 -- Marks rooms with hints that were stored without a mark, because another transaction had locked the row of the room. Each room is
 -- locked before its hints are looked for: a mark without a hint would never be removed. `sure_ms`: the delay of the delta round that
@@ -4100,12 +4122,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'ff10767c997c778028c5cd366061ce7980e10389aa292702f90a8c640d296761 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'ad50d46da9a9d205b81b9551f4461b0730c481b95ee136a50fe81a560989382f ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_gather,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_misses,bridge_stopped,bridge_leased,bridge_lease,bridge_release,bridge_lease_early,bridge_record_lease,bridge_settle_forgotten,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_mark_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_gather,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_misses,bridge_stopped,bridge_leased,bridge_lease,bridge_release,bridge_lease_early,bridge_record_lease,bridge_settle_forgotten,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_answer_hints,bridge_tell_hints,bridge_mark_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

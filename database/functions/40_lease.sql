@@ -140,11 +140,14 @@ RETURNS SETOF jsonb LANGUAGE sql STABLE AS $rows$
   SELECT d::jsonb FROM json_array_elements(bridge_due(room, most, opens, closes, known, NULL)) d
 $rows$;
 
--- The hints of a room, oldest first. A later hint of the same event has another `hintedAt`.
+-- Hints of a room. Events that have a mapping come first, so that a flood of hints of unknown events does not delay edits; then the
+-- newest, because delta rounds answer the oldest ones. A later hint of the same event has another `hintedAt`.
 CREATE OR REPLACE FUNCTION bridge_hints_of(room_id integer) RETURNS jsonb LANGUAGE sql STABLE AS $hints$
   SELECT coalesce(jsonb_agg(jsonb_build_object('eventId', h.event_id, 'deleted', h.deleted, 'etag', h.etag, 'hintedAt', h.hinted_at)
-    ORDER BY h.hinted_at), '[]')
-  FROM (SELECT * FROM bridge_hints WHERE resource_mapping_id = room_id ORDER BY hinted_at LIMIT 100) h
+    ORDER BY h.is_known DESC, h.hinted_at DESC), '[]')
+  FROM (SELECT n.*, EXISTS (SELECT FROM bridge_mappings m WHERE m.outlook_item_id = r.outlook_item_id AND m.outlook_event_id = n.event_id) AS is_known
+    FROM bridge_hints n JOIN bridge_resource_mappings r ON r.id = n.resource_mapping_id
+    WHERE n.resource_mapping_id = room_id ORDER BY is_known DESC, n.hinted_at DESC LIMIT 100) h
 $hints$;
 
 -- Whether a room may be leased at `moment` by a daemon that has the rooms in `held` already.
@@ -175,7 +178,7 @@ RETURNS json LANGUAGE sql STABLE AS $leased$
     'own', bridge_own_settings(r), 'baselined', s.baselined_at IS NOT NULL AND s.lease_owner IS NULL,
     'reconciled', s.reconciled_at IS NOT NULL, 'abandoned', s.lease_owner IS NOT NULL,
     'pulls', coalesce(least(s.pull_due_at, s.next_poll_at, s.sure_at) <= moment, false),
-    'hints', CASE WHEN s.hinted_at IS NOT NULL THEN bridge_hints_of(r.id) ELSE '[]' END,
+    'hints', CASE WHEN s.hinted_at <= moment THEN bridge_hints_of(r.id) ELSE '[]' END,
     'missing', missing, 'attempt', s.attempt, 'epoch', s.lease_epoch + 1, 'due', due)
 $leased$;
 

@@ -126,7 +126,7 @@ BEGIN
   RETURN jsonb_build_object('latency', latency, 'rooms', (
     SELECT jsonb_object_agg(s.resource_mapping_id, jsonb_build_object(
       'more', EXISTS (SELECT FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.due_at <= clock_timestamp()),
-      'pulls', s.hinted_at IS NOT NULL OR coalesce(s.pull_due_at <= clock_timestamp(), false)))
+      'pulls', coalesce(least(s.hinted_at, s.pull_due_at) <= clock_timestamp(), false)))
     FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
     WHERE s.resource_mapping_id = ANY (room_ids)));
 END $settle$;

@@ -43,7 +43,7 @@ BEGIN
   UPDATE bridge_room_state SET delta_links = links, pulled_at = now(), updated_at = now() WHERE resource_mapping_id = room_id;
 END $pulled$;
 
--- Stores what hinted events showed and deletes those hints; a later hint of the same event stays.
+-- Stores what hinted events showed and deletes those hints; a later hint of the same event stays. Hints that wait for their time still do.
 CREATE OR REPLACE FUNCTION bridge_hinted(room_id integer, epoch bigint, noticed timestamptz, known jsonb, born jsonb, done jsonb)
 RETURNS void LANGUAGE plpgsql AS $hinted$
 BEGIN
@@ -51,9 +51,28 @@ BEGIN
   PERFORM FROM bridge_room_state WHERE resource_mapping_id = room_id FOR UPDATE;
   DELETE FROM bridge_hints h USING jsonb_to_recordset(done) AS d ("eventId" text, "hintedAt" timestamptz)
   WHERE h.resource_mapping_id = room_id AND h.event_id = d."eventId" AND h.hinted_at <= d."hintedAt";
-  UPDATE bridge_room_state SET hinted_at = (SELECT min(h.hinted_at) FROM bridge_hints h WHERE h.resource_mapping_id = room_id)
-  WHERE resource_mapping_id = room_id;
+  PERFORM bridge_tell_hints(room_id);
 END $hinted$;
+
+-- Deletes the hints that a page of a delta round answers: it shows the version that the hint names, or the removal. A page may show
+-- an older version, so all others stay. `shown`: ids and versions of its rows; `removed`: ids.
+CREATE OR REPLACE FUNCTION bridge_answer_hints(room_id integer, shown jsonb, removed text[]) RETURNS void LANGUAGE plpgsql AS $answer$
+BEGIN
+  PERFORM FROM bridge_room_state WHERE resource_mapping_id = room_id FOR UPDATE;
+  DELETE FROM bridge_hints h WHERE h.resource_mapping_id = room_id
+    AND (NOT h.deleted AND (h.event_id, h.etag) IN (SELECT s.id, s.etag FROM jsonb_to_recordset(shown) AS s (id text, etag text))
+      OR h.deleted AND h.event_id = ANY (removed));
+  IF FOUND THEN
+    PERFORM bridge_tell_hints(room_id);
+  END IF;
+END $answer$;
+
+-- Stores in the locked row of a room whether hints are left. A later time, from which they may be read, is kept.
+CREATE OR REPLACE FUNCTION bridge_tell_hints(room_id integer) RETURNS void LANGUAGE sql AS $tell$
+  UPDATE bridge_room_state s SET hinted_at = CASE WHEN s.hinted_at > clock_timestamp() AND h.at IS NOT NULL THEN s.hinted_at ELSE h.at END
+  FROM (SELECT min(hinted_at) AS at FROM bridge_hints WHERE resource_mapping_id = room_id) h
+  WHERE s.resource_mapping_id = room_id;
+$tell$;
 
 -- Marks rooms with hints that were stored without a mark, because another transaction had locked the row of the room. Each room is
 -- locked before its hints are looked for: a mark without a hint would never be removed. `sure_ms`: the delay of the delta round that

@@ -6,8 +6,8 @@ import { rooms } from './world.ts';
 
 const upn = rooms[101]!.upn;
 
-async function openLagging() {
-  const world = await openCalled({ POLL_INTERVAL_SECONDS: '900' });
+async function openLagging(env: Readonly<Record<string, string>> = {}) {
+  const world = await openCalled({ POLL_INTERVAL_SECONDS: '900', ...env });
   await world.start();
   await world.until(() => world.subscriptions().length === 2);
   await world.settled();
@@ -212,6 +212,36 @@ test('many hints of one room become a delta round', async () => {
     });
   await world.until(async () => (await reserved(world)).length === 40);
   expect(asked().length).toBeLessThanOrEqual(48);
+});
+
+describe('many events at once', () => {
+  const many = 24;
+  const bookMany = (world: World) =>
+    Array.from({ length: many }, (_, n) =>
+      world.tenant.people.book(upn, {
+        subject: `Kor ${n}`,
+        start: at(5 + n, '10:00'),
+        end: at(5 + n, '11:00'),
+      }),
+    );
+
+  test('are all imported by their ids while delta lags', async () => {
+    await using world = await openLagging();
+    const asked = calls(world);
+    bookMany(world);
+    await world.until(async () => (await reserved(world)).length === many);
+    expect(asked().length).toBeLessThanOrEqual(many);
+    expect(await world.db.query('SELECT FROM bridge_hints')).toEqual([]);
+  });
+
+  test('are all cancelled when they are deleted while delta lags', async () => {
+    await using world = await openLagging({ BRAKE_MAX: '0' });
+    const events = bookMany(world);
+    await world.until(async () => (await reserved(world)).length === many);
+    await world.settled();
+    for (const { id } of events) world.tenant.people.remove(upn, id);
+    await world.until(async () => (await reserved(world)).every((one) => / 0 /.test(one)));
+  });
 });
 
 test('a hint that a killed daemon left behind is read by the next', async () => {

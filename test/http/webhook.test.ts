@@ -175,13 +175,13 @@ describe('a notification', () => {
     expect([answer.status, await state()]).toEqual([202, before]);
   });
 
-  test('of a room that is told of again and again lets it rest a little after its last round, and rings then', async () => {
+  test('of a room that is told of again and again is stored as a hint that waits a little, and rings then', async () => {
     await using world = await openListening();
     const told = await notificationFor(world, 101);
     for (let n = 0; n < 40; n += 1) await post(world, [told]);
     // a round that ended just now took their mark
     await world.db.query(
-      'UPDATE bridge_room_state SET pulled_at = now(), pull_due_at = NULL, hinted_at = NULL',
+      'UPDATE bridge_room_state SET pulled_at = now(), hinted_at = NULL; DELETE FROM bridge_hints',
     );
     const client = await world.db.pool.connect();
     try {
@@ -189,16 +189,25 @@ describe('a notification', () => {
       await client.query('LISTEN bridge_changes; SELECT pg_advisory_lock_shared(7230912, 6)');
       const woken = once(client, 'notification');
       expect((await post(world, [told])).status).toBe(202);
-      const [marked] = await world.db.query<{ ms: number }>(
-        `SELECT round(extract(epoch FROM pull_due_at - pulled_at)::float8 * 1000) AS ms
-         FROM bridge_room_state WHERE pull_due_at IS NOT NULL`,
+      const [marked] = await world.db.query(
+        `SELECT round(extract(epoch FROM s.hinted_at - h.hinted_at)::float8) AS s
+         FROM bridge_room_state s JOIN bridge_hints h USING (resource_mapping_id)`,
       );
-      expect(marked!.ms).toBe(1_000);
+      expect(marked).toEqual({ s: 1 });
       await woken;
       expect(await world.due()).toEqual([101]);
     } finally {
       client.release(true);
     }
+  });
+
+  test('that comes together with a lifecycle notification of its room keeps its hint', async () => {
+    await using world = await openListening();
+    const told = await notificationFor(world, 101);
+    const missed = { lifecycleEvent: 'missed', changeType: undefined, resourceData: undefined };
+    await post(world, [told, await notificationFor(world, 101, missed)]);
+    expect(await world.db.query('SELECT FROM bridge_hints')).toHaveLength(1);
+    expect(await world.db.query('SELECT FROM bridge_room_state WHERE pull_due_at <= now()')).toHaveLength(1);
   });
 
   test('of a room that was switched off meanwhile changes nothing', async () => {

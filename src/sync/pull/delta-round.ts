@@ -6,7 +6,7 @@
 import { Retryable } from '../../errors.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
 import { beginPull, noteActivity, pullAgain } from '../store/pull-store.ts';
-import { storePage } from '../store/observed.ts';
+import { answerHints, storePage } from '../store/observed.ts';
 import type { Cursor } from './full-scan.ts';
 import { observe, type PullContext } from './observe.ts';
 import { pollAfter } from './poll-spacing.ts';
@@ -49,6 +49,7 @@ export async function deltaRound(
       const observed = await observe(context, room, answer, span, signal);
       isActive ||= observed.unmapped.length > 0 || observed.mapped.some(({ news }) => news !== null);
       const notStored = await storePage(db, room, reportedAt, observed, links);
+      await answerHints(db, room, answer);
       await reportRefused(context, room, notStored, `the changes of ${room.name}`, 'other');
     }
   if (isActive) await noteActivity(db, room, unsubscribedMs * spacing.active);

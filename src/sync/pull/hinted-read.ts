@@ -1,61 +1,52 @@
 /**
  * Reads the events that notifications named, each by its id. It takes one call and does not depend on delta, which may lag behind the
  * notification. A hint only says what to read: the result is observed like a row of delta, and a deletion is verified like any other.
- * A delta round a few seconds later finds the rest.
+ * A delta round a few seconds later finds the rest. A hint is deleted only when it is answered: by such a read, or by a delta round that
+ * shows its version.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { isExpected, unlessItemFails } from '../../errors.ts';
+import { unlessItemFails } from '../../errors.ts';
 import type { DeltaRow, OutlookEvent } from '../../event.ts';
 import { hintsMost, type Hint, type LeasedRoom } from '../store/work-list.ts';
 import { storeHinted } from '../store/observed.ts';
-import { knownEvents, listWindow, pullAgain, type Observed } from '../store/pull-store.ts';
+import { hintsLater, knownEvents, listWindow, type Observed } from '../store/pull-store.ts';
 import { together } from '../together.ts';
 import { observe, type PullContext } from './observe.ts';
 import { reportRefused } from './refused-rows.ts';
 
 /** Delays before a new event that is not there is read again: Graph may notify before the event can be read. */
 const earlyMs = [150, 400];
-/** The delay of the delta round that replaces hints that could not be read. */
-const insteadMs = 1_000;
+/** The same while many hints wait: most of them may name events that are gone. */
+const earlyAmongManyMs = [400];
+/**
+ * Maximum number of hints read at a time, and the pause if some are left: about the rate that Graph allows for a mailbox (Microsoft:
+ * throttling-limits, Outlook: 10,000 requests in 10 minutes).
+ */
+const readMost = 16;
+const pauseMs = 1_000;
 
 const nothing: Observed = { mapped: [], unmapped: [] };
 
-export interface Hinted {
-  /** Observed events. */
-  readonly rows: number;
-  /** There were too many hints to read each: a delta round is due. */
-  readonly tooMany: boolean;
-}
-
+/** Reads hinted events, as many as may be read at a time. Returns the number of observed events. */
 export async function readHinted(
   context: PullContext,
   room: LeasedRoom,
   hints: readonly Hint[],
   signal: AbortSignal,
-): Promise<Hinted> {
+): Promise<number> {
   const { db, window } = context;
-  const reportedAt = new Date(Math.min(...hints.map(({ hintedAt }) => Date.parse(hintedAt))));
-  if (hints.length > hintsMost) {
-    // requested before the hints are deleted: a requested round is repeated if delta lags behind
-    await pullAgain(db, room, 0, 0);
-    await storeHinted(db, room, reportedAt, nothing, hints);
-    return { rows: 0, tooMany: true };
-  }
-  let observed = nothing;
-  try {
-    const page = await readEach(context, room, hints, signal);
-    if (page.rows.length + page.removed.length > 0)
-      observed = await observe(context, room, page, await listWindow(db, window), signal);
-  } catch (error) {
-    if (!isExpected(error)) throw error;
-    // remaining hints would be read again at once, in an outage before all other rooms
-    await pullAgain(db, room, insteadMs, 0);
-    await storeHinted(db, room, reportedAt, nothing, hints);
-    throw error;
-  }
-  const notStored = await storeHinted(db, room, reportedAt, observed, hints);
+  const now = hints.slice(0, readMost);
+  const reportedAt = new Date(Math.min(...now.map(({ hintedAt }) => Date.parse(hintedAt))));
+  const waitsMs = hints.length > hintsMost ? earlyAmongManyMs : earlyMs;
+  const page = await readEach(context, room, now, waitsMs, signal);
+  const observed =
+    page.rows.length + page.removed.length === 0
+      ? nothing
+      : await observe(context, room, page, await listWindow(db, window), signal);
+  const notStored = await storeHinted(db, room, reportedAt, observed, now);
+  if (hints.length > now.length) await hintsLater(db, room, pauseMs);
   await reportRefused(context, room, notStored, `the hints of ${room.name}`, 'other');
-  return { rows: observed.mapped.length + observed.unmapped.length, tooMany: false };
+  return observed.mapped.length + observed.unmapped.length;
 }
 
 /** The hinted events as a page of delta would show them. */
@@ -63,6 +54,7 @@ async function readEach(
   { db, outlook }: PullContext,
   room: LeasedRoom,
   hints: readonly Hint[],
+  newWaitsMs: readonly number[],
   signal: AbortSignal,
 ): Promise<{ readonly rows: readonly DeltaRow[]; readonly removed: readonly string[] }> {
   const ids = hints.map(({ eventId }) => eventId);
@@ -92,7 +84,7 @@ async function readEach(
     else if (mapping?.seriesMasterId != null)
       rows.push(rowById(eventId, 'occurrence', mapping.seriesMasterId));
     else {
-      const waitsMs = mapping === undefined ? earlyMs : [];
+      const waitsMs = mapping === undefined ? newWaitsMs : [];
       const event = await unlessItemFails(() => readEvent(eventId, waitsMs), 'unreadable');
       if (event === 'unreadable') rows.push(rowById(eventId, 'singleInstance', null));
       // an unknown event that is not there is found by the delta round, if at all

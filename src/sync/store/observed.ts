@@ -1,5 +1,6 @@
 /** Stores observed events, all at once; one by one if PostgreSQL refuses one of them. */
 import type { Queryable } from '../../database.ts';
+import type { DeltaAnswer } from '../../event.ts';
 import type { Hint, LeasedRoom } from './work-list.ts';
 import { isRefusedForGood, oneByOne } from './failing.ts';
 import type { FullScan, Observed, UnmappedRow, Verified } from './pull-store.ts';
@@ -47,6 +48,24 @@ export async function storeHinted(
       values: [room.id, room.epoch, reportedAt, JSON.stringify(mapped), JSON.stringify(unmapped), hints],
     });
   return await storeObserved(db, room, reportedAt, observed, store);
+}
+
+/** Deletes the hints that a stored page answers. */
+export async function answerHints(
+  db: Queryable,
+  room: LeasedRoom,
+  { rows, removed }: Pick<Extract<DeltaAnswer, { answer: 'page' }>, 'rows' | 'removed'>,
+): Promise<void> {
+  if (rows.length + removed.length === 0) return;
+  await db.query({
+    name: 'answer_hints',
+    text: 'SELECT bridge_answer_hints($1, $2, $3)',
+    values: [
+      room.id,
+      JSON.stringify(rows.map(({ id, event }) => ({ id, etag: event?.etag ?? null }))),
+      removed,
+    ],
+  });
 }
 
 /** Stores all at once; if PostgreSQL refuses a row for good, one by one, and then the rest. */

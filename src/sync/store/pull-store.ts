@@ -190,6 +190,16 @@ export async function pullAgain(
   });
 }
 
+/** The hints of a room that are left are read after this time. */
+export async function hintsLater(db: Queryable, room: LeasedRoom, inMs: number): Promise<void> {
+  await db.query({
+    name: 'hints_later',
+    text: `UPDATE bridge_room_state SET hinted_at = greatest(hinted_at, now() + $3::float8 * interval '1 millisecond')
+      WHERE resource_mapping_id = $1 AND lease_epoch = $2 AND hinted_at IS NOT NULL`,
+    values: [room.id, room.epoch, inMs],
+  });
+}
+
 /** Requests a failed full scan again. */
 export async function scanIn(db: Queryable, room: LeasedRoom, inMs: number): Promise<void> {
   await db.query({
@@ -389,7 +399,7 @@ export async function readRequested(
   const { rows } = await db.query<{ pulls: boolean; hints: readonly Hint[] }>({
     name: 'read_requested',
     text: `SELECT coalesce(pull_due_at <= clock_timestamp(), false) AS pulls,
-        CASE WHEN hinted_at IS NULL THEN '[]' ELSE bridge_hints_of($1) END AS hints
+        CASE WHEN hinted_at <= clock_timestamp() THEN bridge_hints_of($1) ELSE '[]' END AS hints
       FROM bridge_room_state WHERE resource_mapping_id = $1`,
     values: [room.id],
   });

@@ -15,7 +15,7 @@ export interface Window {
   readonly futureDays: number;
 }
 
-/** More hints of one room are read by one delta round instead of a call each. */
+/** More hints of one room are first answered by a delta round, and the rest is read at a limited rate. */
 export const hintsMost = 8;
 
 /** An event that a notification named. */

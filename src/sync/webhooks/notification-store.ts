@@ -4,7 +4,6 @@
  */
 import { sqlState, type Database } from '../../database.ts';
 import { Retryable } from '../../errors.ts';
-import { hintsMost } from '../store/work-list.ts';
 import { createBatches } from './batches.ts';
 import {
   markFreeRooms,
@@ -19,7 +18,7 @@ import {
 import { createTokenBucket } from './token-bucket.ts';
 
 const triesMost = 3;
-/** The minimum interval of delta rounds of a room in a flood. */
+/** The delay of hints, and the minimum interval of delta rounds, of a room in a flood. */
 const floodGapMs = 1_000;
 /** Rooms that are due within this time of each other share one wake-up. */
 const wakeTogetherMs = 25;
@@ -41,8 +40,8 @@ interface Notified {
   readonly reauthorized: readonly string[];
 }
 
-/** By room: its events by their ids; null: the room as a whole. */
-type RoomEvents = Map<number, Map<string, NotifiedEvent> | null>;
+/** By room: its events by their ids, and whether a notification named the room as a whole. */
+type RoomEvents = Map<number, { isWhole: boolean; readonly events: Map<string, NotifiedEvent> }>;
 
 const newBatch = () => ({
   rooms: new Map() as RoomEvents,
@@ -64,10 +63,12 @@ export function createNotificationStore(db: Database, waitMs: number) {
 
   /** Waits for no other transaction: a room locked by one does not delay the others. */
   async function storeBatch({ rooms, locked }: ReturnType<typeof newBatch>): Promise<void> {
-    const notified = [...rooms].map(([id, events]) => notifiedRoom(id, events));
-    const marked = await repeatedly(() => markFreeRooms(db, notified));
-    for (const ms of marked.later) wakeIn(ms);
-    for (const id of marked.locked) locked.add(id);
+    // a flood becomes few reads
+    for (const notified of notifiedRooms(rooms, (id) => (tokens.take(id) ? 0 : floodGapMs))) {
+      const marked = await repeatedly(() => markFreeRooms(db, notified));
+      for (const ms of marked.later) wakeIn(ms);
+      for (const id of marked.locked) locked.add(id);
+    }
   }
 
   /**
@@ -75,8 +76,7 @@ export function createNotificationStore(db: Database, waitMs: number) {
    * the room; a heartbeat marks it.
    */
   async function storeSlowBatch(batch: ReturnType<typeof newSlowBatch>): Promise<void> {
-    const notified = [...batch.rooms].map(([id, events]) => ({ id, gapMs: 0, events: fewOf(events) }));
-    if (notified.length > 0)
+    for (const notified of notifiedRooms(batch.rooms, () => 0))
       try {
         for (const ms of await repeatedly(() => markRooms(db, notified))) wakeIn(ms);
       } catch (error) {
@@ -107,12 +107,6 @@ export function createNotificationStore(db: Database, waitMs: number) {
       throw new Retryable(`${what}: another transaction has locked the row of its room`, { reach: 'item' });
   }
 
-  /** A flood, or too many hints to read each, becomes a delta round. */
-  function notifiedRoom(id: number, events: ReadonlyMap<string, NotifiedEvent> | null): NotifiedRoom {
-    if (!tokens.take(id)) return { id, gapMs: floodGapMs, events: [] };
-    return { id, gapMs: 0, events: fewOf(events) };
-  }
-
   /** Wakes the daemons for rooms that are due then. After a failure they take what is due once a second anyway. */
   function wakeIn(ms: number): void {
     const now = performance.now();
@@ -129,9 +123,18 @@ export function createNotificationStore(db: Database, waitMs: number) {
   return { store };
 }
 
-/** The events of a room, if they are few enough to be read one by one; otherwise none. */
-const fewOf = (events: ReadonlyMap<string, NotifiedEvent> | null): readonly NotifiedEvent[] =>
-  events !== null && events.size <= hintsMost ? [...events.values()] : [];
+/** The rooms with hints, and those to be read as a whole: one statement each, because it updates a room once. */
+function notifiedRooms(rooms: RoomEvents, gapOf: (id: number) => number): readonly NotifiedRoom[][] {
+  const all = [...rooms].map(([id, { isWhole, events }]) => ({
+    id,
+    isWhole,
+    gapMs: gapOf(id),
+    events: [...events.values()],
+  }));
+  const hinted = all.filter(({ events }) => events.length > 0);
+  const whole = all.filter(({ isWhole }) => isWhole).map((room) => ({ ...room, events: [] }));
+  return [hinted, whole].filter((some) => some.length > 0);
+}
 
 /** Repeats a statement after a deadlock. */
 async function repeatedly<T>(statement: () => Promise<T>): Promise<T> {
@@ -144,6 +147,8 @@ async function repeatedly<T>(statement: () => Promise<T>): Promise<T> {
 }
 
 function addEvent(rooms: RoomEvents, id: number, event: NotifiedEvent | null): void {
-  const events = rooms.has(id) ? rooms.get(id)! : new Map<string, NotifiedEvent>();
-  rooms.set(id, event === null ? null : (events?.set(event.eventId, event) ?? null));
+  const room = rooms.get(id) ?? { isWhole: false, events: new Map<string, NotifiedEvent>() };
+  rooms.set(id, room);
+  if (event === null) room.isWhole = true;
+  else room.events.set(event.eventId, event);
 }

@@ -193,7 +193,7 @@ export interface NotifiedEvent {
   readonly etag: string | null;
 }
 
-/** A changed room. With `events` these are read by their ids; without, a delta round is due, at least `gapMs` after the last one. */
+/** A changed room. With `events` these are read by their ids, after `gapMs`; without, a delta round is due, at least `gapMs` after the last one. */
 export interface NotifiedRoom {
   readonly id: number;
   readonly gapMs: number;
@@ -241,7 +241,9 @@ async function mark(
     values: [
       whole.map(({ id }) => id),
       whole.map(({ gapMs }) => gapMs),
-      JSON.stringify(rooms.flatMap(({ id, events }) => events.map((event) => ({ room: id, ...event })))),
+      JSON.stringify(
+        rooms.flatMap(({ id, gapMs, events }) => events.map((event) => ({ room: id, gap: gapMs, ...event }))),
+      ),
       sureAfterMs,
       sureEveryMs,
       ifLocked === 'hint',
@@ -268,7 +270,8 @@ const markText = (ifLocked: '' | 'SKIP LOCKED') => `
     UPDATE bridge_room_state s SET pull_due_at = due.at FROM due WHERE s.resource_mapping_id = due.id
     RETURNING ceil(extract(epoch FROM due.at - now()) * 1000)::integer AS ms
   ), hint AS (
-    SELECT h.room, h."eventId", h.deleted, h.etag FROM jsonb_to_recordset($3) AS h (room integer, "eventId" text, deleted boolean, etag text)
+    SELECT h.room, h.gap, h."eventId", h.deleted, h.etag
+    FROM jsonb_to_recordset($3) AS h (room integer, gap integer, "eventId" text, deleted boolean, etag text)
   ), hinted AS (
     -- as its row is once it is locked: a drain may have dealt with all earlier hints meanwhile
     SELECT t.resource_mapping_id AS id, t.hinted_at IS NULL OR t.sure_at IS NULL AS is_unmarked
@@ -288,11 +291,12 @@ const markText = (ifLocked: '' | 'SKIP LOCKED') => `
       DO UPDATE SET deleted = excluded.deleted, etag = excluded.etag, hinted_at = excluded.hinted_at
     RETURNING resource_mapping_id AS id
   ), told AS (
-    UPDATE bridge_room_state s SET hinted_at = coalesce(s.hinted_at, clock_timestamp()),
+    UPDATE bridge_room_state s SET hinted_at = coalesce(s.hinted_at,
+        clock_timestamp() + (SELECT max(h.gap) FROM hint h WHERE h.room = s.resource_mapping_id) * interval '1 millisecond'),
       sure_at = coalesce(s.sure_at, greatest(now() + $4::float8 * interval '1 millisecond',
         coalesce(s.pulled_at, '-infinity') + $5::float8 * interval '1 millisecond'))
     FROM hinted WHERE s.resource_mapping_id = hinted.id AND hinted.is_unmarked AND hinted.id IN (SELECT id FROM stored)
-    RETURNING 0 AS ms
+    RETURNING greatest(ceil(extract(epoch FROM s.hinted_at - clock_timestamp()) * 1000), 0)::integer AS ms
   ), locked AS (
     SELECT t.resource_mapping_id AS id ${wholeRooms} AND t.resource_mapping_id NOT IN (SELECT id FROM due)
     UNION

@@ -2,6 +2,7 @@
  * The reads of a drain in Outlook: the claim of the room, its calendar or the changes in it, and the verification of removals. A read
  * that fails ends the drain only if nothing may be written without it.
  */
+import { LRUCache } from 'lru-cache';
 import type { Queryable } from '../../database.ts';
 import { isExpected } from '../../errors.ts';
 import type { Tell } from '../../facts.ts';
@@ -16,8 +17,8 @@ import { readHinted } from '../pull/hinted-read.ts';
 import type { PullContext } from '../pull/observe.ts';
 import { createSpacing } from '../pull/poll-spacing.ts';
 import { failingAs } from '../store/failing.ts';
-import { pullAgain, pullNothing, readRequested, scanIn } from '../store/pull-store.ts';
-import { isFollowed, type Hint, type LeasedRoom, type Window } from '../store/work-list.ts';
+import { hintsLater, pullAgain, pullNothing, readRequested, scanIn } from '../store/pull-store.ts';
+import { hintsMost, isFollowed, type Hint, type LeasedRoom, type Window } from '../store/work-list.ts';
 import { verifyMissing } from './verify-missing.ts';
 
 export interface ReadsOptions {
@@ -32,6 +33,9 @@ export interface ReadsOptions {
   readonly tell: Tell;
   readonly random: () => number;
 }
+
+/** Maximum number of rooms whose last delta round is remembered. */
+const roomsMost = 10_000;
 
 /** Requested reads: a delta round, hinted events. */
 interface Requested {
@@ -53,6 +57,10 @@ export interface FirstRead {
 const findRequested = failingAs('read what was requested', readRequested);
 const pullLater = failingAs('request a delta round', pullAgain);
 const scanLater = failingAs('request a full scan', scanIn);
+const readHintsLater = failingAs('put off the hints of a room', hintsLater);
+
+/** The delay of hints after a failure: otherwise they would be read again at once, in an outage before all other rooms. */
+const hintsFailedMs = 1_000;
 
 export type Reads = ReturnType<typeof createReads>;
 
@@ -64,6 +72,8 @@ export function createReads(options: ReadsOptions) {
   const { addressed, readdressed } = createAddresses(options);
   /** Rooms with a delta round since the start of this daemon. */
   const pulledOnce = new Set<number>();
+  /** By room: the newest hint before its last delta round for many hints. */
+  const newestAsked = new LRUCache<number, number>({ max: roomsMost });
 
   /** Resolves the mailbox and checks that the room is ours, which is required for everything else. */
   async function identify(
@@ -109,7 +119,7 @@ export function createReads(options: ReadsOptions) {
         now = { ...room, baselined: !again };
       }
       // most rounds bring nothing, and the room's due items stay valid
-      else if ((await readChanges(context, room, changes, signal)) > 0) isNews = true;
+      else if ((await readChanges(room, changes, signal)) > 0) isNews = true;
       if (isNews) await verifyMissing(context, now, signal);
     });
     if (ended === null && !troubles.is(room.id, 'reads')) pulledOnce.add(room.id);
@@ -124,10 +134,37 @@ export function createReads(options: ReadsOptions) {
     const requested = await findRequested(db, room);
     if (!isRequested(requested)) return { ended: null, isNews: false };
     const ended = await attempt(room, async () => {
-      if ((await readChanges(context, room, requested, signal)) > 0)
-        await verifyMissing(context, room, signal);
+      if ((await readChanges(room, requested, signal)) > 0) await verifyMissing(context, room, signal);
     });
     return { ended, isNews: true };
+  }
+
+  /** Reads the hinted events, and a delta round if requested. Returns the number of rows. After a failure the hints remain. */
+  async function readChanges(room: LeasedRoom, changes: Requested, signal: AbortSignal): Promise<number> {
+    let { pulls, hints } = changes;
+    let rows = 0;
+    try {
+      if (asksFirst(room, hints)) {
+        rows += await pull(context, room, signal);
+        pulls = false;
+        ({ hints } = await findRequested(db, room));
+      }
+      if (hints.length > 0) rows += await readHinted(context, room, hints, signal);
+      if (pulls) rows += await pull(context, room, signal);
+      return rows;
+    } catch (error) {
+      if (isExpected(error)) await readHintsLater(db, room, hintsFailedMs);
+      throw error;
+    }
+  }
+
+  /** A delta round answers many hints with few calls, unless it lags behind or fails. It is not repeated for the same hints. */
+  function asksFirst(room: LeasedRoom, hints: readonly Hint[]): boolean {
+    if (hints.length <= hintsMost) return false;
+    const newest = Math.max(...hints.map(({ hintedAt }) => Date.parse(hintedAt)));
+    if (newest <= (newestAsked.get(room.id) ?? 0)) return false;
+    newestAsked.set(room.id, newest);
+    return true;
   }
 
   return { identify, isCurrent, readdressed, first, since, doubt: claims.doubt };
@@ -155,6 +192,7 @@ function createAttempt({ db, troubles, random }: ReadsOptions, claims: ClaimChec
       if (continues && (room.baselined || (!required && claims.isConfirmed(room)))) {
         const inMs = troubles.again(room.id, 'reads', error);
         await (room.baselined ? pullLater(db, room, inMs, 0) : scanLater(db, room, inMs));
+        await readHintsLater(db, room, inMs);
         return null;
       }
       return error.reach === 'side'
@@ -172,18 +210,6 @@ function changesToRead(room: LeasedRoom, pulledOnce: ReadonlySet<number>): Reque
   // hints in a room that is not followed any more are dropped with the other requests
   if (!isFollowed(room)) return { pulls: room.pulls || room.hints.length > 0, hints: [] };
   return { pulls: room.pulls || !pulledOnce.has(room.id), hints: room.hints };
-}
-
-/** Reads the hinted events, and a delta round if requested or instead of too many hints. Returns the number of rows. */
-async function readChanges(
-  context: PullContext,
-  room: LeasedRoom,
-  { pulls, hints }: Requested,
-  signal: AbortSignal,
-): Promise<number> {
-  const hinted =
-    hints.length === 0 ? { rows: 0, tooMany: false } : await readHinted(context, room, hints, signal);
-  return hinted.rows + (pulls || hinted.tooMany ? await pull(context, room, signal) : 0);
 }
 
 /** A delta round, and the full scan that it asks for. Returns the number of rows. A failed round is requested again. */
