@@ -1,13 +1,13 @@
 /** What Exchange does with the instances of a series, through real HTTP and the whole daemon. */
 import { describe, expect, test } from 'vitest';
 import { at, date } from '../support/dates.ts';
-import { openWorld, rooms } from './world.ts';
+import { openWorld, rooms, type WorldOptions } from './world.ts';
 
 const upn = rooms[101]!.upn;
 const kari = 'kari@bergen.example';
 
-async function openSeries() {
-  const world = await openWorld({ mapped: [101] });
+async function openSeries(env: WorldOptions['env'] = {}) {
+  const world = await openWorld({ mapped: [101], env });
   world.tenant.addPerson({ upn: kari, name: 'Kari Nordmann' });
   const daemon = await world.start();
   await world.settled();
@@ -168,16 +168,151 @@ describe('a series whose pattern is moved, so that its dates have new ids', () =
     expect(w.daemon.facts.filter(({ fact }) => fact === 'brake-held')).toEqual([]);
   });
 
-  test('onto dates that were its own already moves the reservation of the one that it left', async () => {
+  test('onto dates that were its own already loses the one that it left and gets another', async () => {
     await using w = await openSeries();
     const series = w.tenant.people.bookSeries(upn, rehearsal());
     await w.pullAll();
     const before = await w.reservations();
     w.tenant.people.move(upn, series.id, oneDay);
     await w.pullAll();
+    expect(await w.reservations()).toEqual([
+      ...before.map((one) => (one.from === at(2, '17:00') ? { ...one, active: 0 } : one)),
+      { id: expect.any(Number) as unknown, active: 1, from: at(7, '17:00') },
+    ]);
+  });
+
+  test('and loses a date in the same round moves the others', async () => {
+    await using w = await openSeries();
+    const series = w.tenant.people.bookSeries(upn, rehearsal(7));
+    await w.pullAll();
+    const before = await w.reservations();
+    w.tenant.people.move(upn, series.id, oneDay);
+    w.tenant.people.deleteOccurrence(upn, series.id, date(10));
+    await w.pullAll();
     expect(await w.reservations()).toEqual(
-      before.map((one) => (one.from === at(2, '17:00') ? { ...one, from: at(7, '17:00') } : one)),
+      before.map((one) => (one.from === at(9, '17:00') ? { ...one, active: 0 } : later(one))),
     );
+  });
+});
+
+describe('a date that is deleted from a series with a date that has no reservation', () => {
+  const weekly = (numberOfOccurrences: number) => ({
+    ...rehearsal(7),
+    range: { type: 'numbered', numberOfOccurrences },
+  });
+  const dayOf = (n: number) => 2 + 7 * n;
+  const start = (n: number) => at(dayOf(n), '17:00');
+  type World = Awaited<ReturnType<typeof openSeries>>;
+  const extend = (w: World, id: string, count: number) =>
+    w.tenant.people.edit(upn, id, {
+      recurrence: {
+        pattern: weekly(count).pattern,
+        range: { ...weekly(count).range, startDate: date(2) },
+      },
+    });
+  const cancelled = (before: Awaited<ReturnType<World['reservations']>>, n: number) =>
+    before.map((one) => (one.from === start(n) ? { ...one, active: 0 } : one));
+  test.each([
+    [2, 0, 1],
+    [3, 0, 2],
+    [3, 0, 1],
+    [3, 2, 1],
+  ])(
+    'of %i dates, because the time of number %i is taken, cancels its own (number %i)',
+    async (count, taken, deleted) => {
+      await using w = await openSeries();
+      const blocker = await w.desk.book(101, {
+        title: 'Blocker',
+        from: w.day(dayOf(taken), '18:30'),
+        to: w.day(dayOf(taken), '20:00'),
+      });
+      await w.settled();
+      const series = w.tenant.people.bookSeries(upn, weekly(count));
+      await w.pullAll();
+      const before = await w.reservations();
+      const overlap = [{ kind: 'overlap', error: expect.any(String) as unknown }];
+      expect(await w.conflicts()).toEqual(overlap);
+      w.tenant.people.deleteOccurrence(upn, series.id, date(dayOf(deleted)));
+      await w.pullAll();
+      const after = cancelled(before, deleted);
+      expect(await w.reservations()).toEqual(after);
+      expect(await w.conflicts()).toEqual(overlap);
+      await w.desk.cancel(blocker);
+      await w.settled();
+      await w.pullAll();
+      const [first] = after;
+      expect(await w.reservations()).toEqual([
+        { ...first!, active: 0 },
+        ...after.slice(1),
+        { id: expect.any(Number) as unknown, active: 1, from: start(taken) },
+      ]);
+    },
+  );
+
+  test('because it is shown as free cancels its own, and the free one stays free', async () => {
+    await using w = await openSeries();
+    const series = w.tenant.people.bookSeries(upn, weekly(3));
+    w.tenant.people.editOccurrence(upn, series.id, date(dayOf(0)), { showAs: 'free' });
+    await w.pullAll();
+    const before = await w.reservations();
+    expect(before).toHaveLength(2);
+    w.tenant.people.deleteOccurrence(upn, series.id, date(dayOf(2)));
+    await w.pullAll();
+    expect(await w.reservations()).toEqual(cancelled(before, 2));
+    const shown = w.tenant.calendarOf(upn, at(1, '00:00'), at(30, '00:00'));
+    expect(shown.map(({ showAs }) => showAs)).toEqual(['free', 'busy']);
+  });
+
+  test('because its import was not requested cancels its own', async () => {
+    await using w = await openSeries({ IMPORT_MODE: 'manual' });
+    const series = w.tenant.people.bookSeries(upn, weekly(3));
+    await w.pullAll();
+    await w.db.query(
+      'UPDATE bridge_mappings SET import_asked_at = now(), due_at = now(), revision = revision + 1',
+    );
+    await w.pullAll();
+    const before = await w.reservations();
+    expect(before).toHaveLength(3);
+    extend(w, series.id, 4);
+    await w.pullAll();
+    w.tenant.people.deleteOccurrence(upn, series.id, date(dayOf(1)));
+    await w.pullAll();
+    expect(await w.reservations()).toEqual(cancelled(before, 1));
+  });
+
+  test.each([
+    ['with one that stays', [1], 3],
+    ['with none that stays', [0, 1], 2],
+  ])('because it was added in the same round cancels its own (%s)', async (_, deleted, count) => {
+    await using w = await openSeries();
+    const series = w.tenant.people.bookSeries(upn, weekly(count));
+    await w.pullAll();
+    const before = await w.reservations();
+    extend(w, series.id, count + 2);
+    for (const n of deleted) w.tenant.people.deleteOccurrence(upn, series.id, date(dayOf(n)));
+    await w.pullAll();
+    const after = await w.reservations();
+    expect(after.slice(0, count)).toEqual(
+      before.map((one) => (deleted.some((n) => one.from === start(n)) ? { ...one, active: 0 } : one)),
+    );
+    expect(
+      after
+        .slice(count)
+        .map(({ from }) => from)
+        .sort(),
+    ).toEqual([start(count), start(count + 1)]);
+  });
+
+  test('because the series was shortened cancels its own', async () => {
+    await using w = await openSeries();
+    await w.desk.book(101, { title: 'Blocker', from: w.day(2, '18:30'), to: w.day(2, '20:00') });
+    await w.settled();
+    const series = w.tenant.people.bookSeries(upn, weekly(3));
+    await w.pullAll();
+    const before = await w.reservations();
+    extend(w, series.id, 2);
+    await w.pullAll();
+    expect(await w.reservations()).toEqual(cancelled(before, 2));
   });
 });
 

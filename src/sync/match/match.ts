@@ -5,6 +5,7 @@
 import { itemOf, type OutlookEvent } from '../../event.ts';
 import type { Id } from '../../id.ts';
 import type { Item, ReservationKey } from '../../item.ts';
+import { grouped, pairSeries, type SeriesEvidence } from './series.ts';
 
 /** An event without a mapping: the fields that identify it. */
 export interface UnmatchedEvent extends Pick<
@@ -90,10 +91,14 @@ function stateOf({ eventId, status, news, intent, due, present }: MappingState):
   return news === 'gone' && intent === null ? 'lost' : null;
 }
 
-/** Pairs each mapping and each event at most once, the most reliable criterion first. */
+/**
+ * Pairs each mapping and each event at most once, the most reliable criterion first. Without `evidence` no date of a series is
+ * paired with another date.
+ */
 export function match<Event extends UnmatchedEvent>(
   mappings: readonly OpenMapping[],
   events: readonly Event[],
+  evidence: SeriesEvidence | null = null,
 ): Match<Event>[] {
   const open = new Set(mappings);
   const free = new Set(events.filter(({ shows }) => itemOf(shows) !== null));
@@ -114,16 +119,15 @@ export function match<Event extends UnmatchedEvent>(
         break;
       }
   }
-  for (const { ofMapping, ofEvent } of series) {
-    const lost = grouped(
-      [...open].filter(({ state }) => state === 'lost'),
-      ofMapping,
-    );
-    const now = grouped(free, ofEvent);
-    for (const [key, mappingsOfSeries] of lost)
-      for (const [mapping, event] of inOrder(mappingsOfSeries, now.get(key) ?? []))
-        pair(mapping, event, 'series');
-  }
+  if (evidence === null) return found;
+  // a date that has another id on the same slot has not moved
+  const unmoved = found.filter(
+    ({ mapping, event }) =>
+      event.seriesMasterId !== null && instantOf(event.originalStart) === instantOf(mapping.originalStart),
+  );
+  const lost = [...open].filter(({ state }) => state === 'lost');
+  const known = { ...evidence, kept: [...evidence.kept, ...unmoved.map(({ event }) => event)] };
+  for (const [mapping, event] of pairSeries(lost, [...free], known)) pair(mapping, event, 'series');
   return found;
 }
 
@@ -206,65 +210,3 @@ const keys: readonly Key[] = [
 export const isItsEvent = (shown: readonly Item[], event: UnmatchedEvent): boolean =>
   timesAgree({ shown }, event) ||
   (event.seriesMasterId === null && titleAgrees({ shown, state: 'new' }, event));
-
-type Instance = Pick<UnmatchedEvent, 'originalStart' | 'seriesMasterId'> & {
-  readonly iCalUId: string | null;
-};
-
-const masterOf = ({ seriesMasterId }: Instance) => seriesMasterId;
-const meetingOf = ({ iCalUId, originalStart }: Instance) =>
-  iCalUId === null || iCalUId === '' || originalStart === null
-    ? null
-    : iCalUId.replace(dayOfInstance, '$100000000');
-
-/**
- * Equal for the instances of one series: its master or, if that was created anew, the meeting id without its day. An event that
- * somebody made a series is the master of its instances, and the master of a series that somebody made one event is that event.
- */
-const series: readonly {
-  readonly ofMapping: (mapping: OpenMapping) => string | null;
-  readonly ofEvent: (event: UnmatchedEvent) => string | null;
-}[] = [
-  { ofMapping: ({ eventId }) => eventId, ofEvent: masterOf },
-  { ofMapping: masterOf, ofEvent: ({ id }) => id },
-  { ofMapping: masterOf, ofEvent: masterOf },
-  { ofMapping: meetingOf, ofEvent: meetingOf },
-];
-/** In a meeting id of Exchange, bytes 17 to 20 are the day of an instance (MS-OXOCAL 2.2.1.27). */
-const dayOfInstance = /^(040000008200E00074C5B7101A82E008)[0-9A-F]{8}/i;
-
-/** Pairs two lists in time order: each of the shorter with the nearest of the longer that leaves enough for the rest. */
-function inOrder<Event extends UnmatchedEvent>(
-  lost: readonly OpenMapping[],
-  now: readonly Event[],
-): [OpenMapping, Event][] {
-  const before = lost.map((one) => ({
-    one,
-    at: Date.parse(one.originalStart ?? one.shown[0]?.startsAt ?? ''),
-  }));
-  const after = now.map((one) => ({ one, at: Date.parse(one.originalStart ?? shownBy(one).startsAt) }));
-  before.sort((a, b) => a.at - b.at);
-  after.sort((a, b) => a.at - b.at);
-  return before.length <= after.length
-    ? nearest(before, after).map(([mapping, event]) => [mapping, event])
-    : nearest(after, before).map(([event, mapping]) => [mapping, event]);
-}
-
-function nearest<Few, Many>(
-  few: readonly { readonly one: Few; readonly at: number }[],
-  many: readonly { readonly one: Many; readonly at: number }[],
-): [Few, Many][] {
-  let next = 0;
-  return few.map(({ one, at }, index) => {
-    const last = many.length - (few.length - index);
-    const distance = (place: number) => Math.abs(many[place]!.at - at);
-    while (next < last && distance(next + 1) < distance(next)) next += 1;
-    return [one, many[next++]!.one];
-  });
-}
-
-function grouped<One>(ones: Iterable<One>, keyOf: (one: One) => string | null): Map<string, One[]> {
-  const groups = Map.groupBy(ones, (one) => keyOf(one) ?? '');
-  groups.delete('');
-  return groups;
-}

@@ -76,9 +76,20 @@ export function compareListing(
     const mapping = byEvent.get(id);
     return mapping === undefined || isUnmappedRow(mapping) || mapping.status === 'cancelled';
   });
+  const evidence = {
+    kept: events.filter(({ id }) => byEvent.has(id)),
+    former: mappings.flatMap((m) =>
+      m.eventId !== null && !listed.has(m.eventId) && (m.status === 'cancelled' || m.reservationId === null)
+        ? [{ ...m, id: m.eventId }]
+        : [],
+    ),
+    inPattern: new Map(),
+    span: window,
+  };
   const matches = match(
     openMappings,
     free.map((event) => ({ ...event, remembered: remembered.get(event.id) })),
+    evidence,
   );
   const taken = new Set(matches.map(({ event }) => event.id));
   const mapped: ObservedEvent[] = [];
@@ -97,7 +108,8 @@ export function compareListing(
     unmapped: unmapped
       .filter(({ properties, isOrganizer }) => imports || (isOrganizer && properties !== null))
       .map((event) => unmappedOf(event, true)),
-    showsNothing: live.length > 0 && missing.length === live.length && match(lost, free).length === 0,
+    showsNothing:
+      live.length > 0 && missing.length === live.length && match(lost, free, evidence).length === 0,
   };
 }
 

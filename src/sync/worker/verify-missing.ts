@@ -25,15 +25,16 @@ export async function verifyMissing(
 ): Promise<void> {
   const { db, outlook, window, tell } = context;
   const patterns = createPatternReader(context, room, signal);
+  const span = () => listWindow(db, window);
   for (;;) {
     const missing = await missingOf(db, room, verifiedAtATime);
-    if (missing.length === 0) return await reunite(db, outlook, room, signal);
+    if (missing.length === 0) return await reunite(db, outlook, room, span, signal);
     signal.throwIfAborted();
     const listed: OutlookEvent[] = [];
     const isSame = sameMeeting(missing);
     const reads = {
       outlook,
-      span: () => listWindow(db, window),
+      span,
       listed: (page: readonly OutlookEvent[]) => listed.push(...page.filter(isSame)),
     };
     const found = await markOffPattern(missing, await verify(missing, room, reads, signal), patterns);
