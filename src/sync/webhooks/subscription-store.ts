@@ -277,7 +277,8 @@ const markText = (ifLocked: '' | 'SKIP LOCKED') => `
     SELECT t.resource_mapping_id AS id, t.hinted_at IS NULL OR t.sure_at IS NULL AS is_unmarked
     FROM bridge_room_state t JOIN bridge_resource_mappings r ON r.id = t.resource_mapping_id
     WHERE t.resource_mapping_id IN (SELECT room FROM hint) AND ${isFollowed}
-    ORDER BY 1 FOR UPDATE OF t ${ifLocked}
+    -- a hint refers to its mapping, which may be locked by itself
+    ORDER BY 1 FOR UPDATE OF t ${ifLocked} FOR KEY SHARE OF r ${ifLocked}
   ), unmarked AS (
     -- a mapping that is being deleted cannot be referred to
     SELECT r.id FROM bridge_resource_mappings r

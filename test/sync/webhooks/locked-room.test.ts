@@ -77,3 +77,19 @@ test('a mark is not set for hints that are gone', async () => {
   await markHinted(world.db.pool);
   expect(await world.due()).toEqual([]);
 });
+
+test('a hint of a mapping whose row alone is locked does not delay the other rooms', async () => {
+  const { world, receive, person, unlock } = await openLocked();
+  await person.query('ROLLBACK; BEGIN');
+  await person.query('SELECT FROM bridge_resource_mappings WHERE resource_id = 101 FOR UPDATE');
+  const [locked, free] = [await notificationFor(world, 101), await notificationFor(world, 102)];
+  const [both, one] = await Promise.allSettled([receive([locked, free]), receive([free])]);
+  expect(both).toMatchObject({
+    reason: { message: expect.stringContaining('another transaction has locked') },
+  });
+  expect(one).toMatchObject({ value: { accepted: 1 } });
+  expect(await world.due()).toEqual([102]);
+  await unlock();
+  await receive([locked]);
+  expect(await world.due()).toEqual([101, 102]);
+});
