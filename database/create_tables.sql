@@ -1593,6 +1593,23 @@ BEGIN
   END IF;
 END $retry$;
 
+-- Whether bridge_cover_changed may write other mappings when this one changes: items beneath its former or new time, or changes in
+-- Outlook that were refused because of it.
+CREATE OR REPLACE FUNCTION bridge_cover_concerns_others(was bridge_mappings, becomes bridge_mappings) RETURNS boolean LANGUAGE plpgsql STABLE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $concerns$
+BEGIN
+  IF (was.present, was.priority_level, was.starts_at, was.ends_at)
+    IS NOT DISTINCT FROM (becomes.present, becomes.priority_level, becomes.starts_at, becomes.ends_at) THEN
+    RETURN false;
+  END IF;
+  RETURN EXISTS (SELECT FROM bridge_mappings m WHERE bridge_slot(m.resource_id, m.starts_at, m.ends_at)
+        && bridge_slot(was.resource_id, was.starts_at, was.ends_at) AND m.present AND m.priority_level > was.priority_level)
+    OR EXISTS (SELECT FROM bridge_mappings m WHERE bridge_slot(m.resource_id, m.starts_at, m.ends_at)
+        && bridge_slot(becomes.resource_id, becomes.starts_at, becomes.ends_at) AND m.present AND m.priority_level > becomes.priority_level)
+    OR EXISTS (SELECT FROM bridge_mappings m WHERE m.sync_status = 'conflict' AND m.conflict ->> 'kind' IN ('overlap', 'refused')
+        AND (m.outlook_seen ->> 'startsAt')::timestamptz < was.ends_at AND (m.outlook_seen ->> 'endsAt')::timestamptz > was.starts_at);
+END $concerns$;
+
 -- The only place where a change of time, priority or presence affects the items beneath it, whether by the fold, a write-back from
 -- Outlook, a comparison, a settlement, a removal or a person's SQL. Items under the old time may appear when nothing covers them any
 -- more; items under the new one disappear when Outlook shows the cover.
@@ -2498,13 +2515,14 @@ $functions$;
   EXECUTE $functions$
 -- The lease of a single change, the most frequent case: it is answered before it is stored.
 --
--- The daemon sends while this transaction still stores the fold and the lease (`queryEarly` in src/database.ts). All rows that are to be
--- stored are locked before the answer, so only a failing server prevents the commit; the daemon then gives up all leases. Each of these
--- functions starts few statements, because starting one takes longer than running it, most of all in a session that was idle.
+-- The daemon sends while this transaction still stores the fold and the lease (`queryEarly` in src/database.ts). All tables and rows that
+-- are to be stored are locked before the answer, so only a failing server prevents the commit; the daemon then gives up all leases. Each
+-- of these functions starts few statements, because starting one takes longer than running it, most of all in a session that was idle.
 
 -- As bridge_lease, which it calls in all cases but this one: the outbox contains the change of one reservation with one mapping and
--- one item, in the same room, and the event is known. `room_id` NULL: all is stored. Else bridge_record_lease is to be called with
--- the `mapping` as it is to be stored, the `places` of its outbox rows and the `room_id`, in this transaction.
+-- one item, in the same room, the event is known, and no other mapping is concerned. `room_id` NULL: all is stored. Else
+-- bridge_record_lease is to be called with the `mapping` as it is to be stored, the `places` of its outbox rows and the `room_id`, in
+-- this transaction.
 CREATE OR REPLACE FUNCTION bridge_lease_early(replica uuid, held integer[], rooms integer, most integer, past_days integer,
   future_days integer, fold_most integer, any_lane boolean, asked_only boolean, changed_first boolean,
   OUT answer json, OUT mapping bridge_mappings, OUT places tid[], OUT room_id integer) LANGUAGE plpgsql
@@ -2579,12 +2597,15 @@ BEGIN
     IF mapping.sync_status IN ('synced', 'error') THEN
       mapping.sync_status := 'pending';
     END IF;
+    EXIT one WHEN bridge_cover_concerns_others(known.mapping, mapping);
     places := waiting.places;
     IF known.room = ANY (held) OR NOT bridge_try_lock_room(known.room) THEN
       PERFORM bridge_record_lease(replica, mapping, places, NULL), bridge_ring_rooms(ARRAY[known.room]);
       answer := json_build_object('folded', cardinality(places), 'more', false, 'rooms', '[]'::json, 'stopped', bridge_stopped(held));
       RETURN;
     END IF;
+    -- a row lock permits the table locks of REINDEX and CREATE TRIGGER, which bridge_record_lease would wait for
+    LOCK TABLE bridge_mappings, bridge_changes, bridge_room_state IN ROW EXCLUSIVE MODE;
     SELECT json_build_object('folded', cardinality(places), 'more', false, 'stopped', bridge_stopped(held),
       'rooms', json_build_array(bridge_leased(r, s, clock_timestamp(), EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = r.resource_id AND n.outlook_news IN ('missing', 'gone')), CASE
         -- nothing covers the highest priority, so no cover is read
@@ -4122,12 +4143,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'ad50d46da9a9d205b81b9551f4461b0730c481b95ee136a50fe81a560989382f ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'cc67f05061197584cf96fda336a691dca39783ddfd4a66383b25206d02018af4 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_gather,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_misses,bridge_stopped,bridge_leased,bridge_lease,bridge_release,bridge_lease_early,bridge_record_lease,bridge_settle_forgotten,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_answer_hints,bridge_tell_hints,bridge_mark_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_concerns_others,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_gather,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_misses,bridge_stopped,bridge_leased,bridge_lease,bridge_release,bridge_lease_early,bridge_record_lease,bridge_settle_forgotten,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_answer_hints,bridge_tell_hints,bridge_mark_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -78,6 +78,23 @@ BEGIN
   END IF;
 END $retry$;
 
+-- Whether bridge_cover_changed may write other mappings when this one changes: items beneath its former or new time, or changes in
+-- Outlook that were refused because of it.
+CREATE OR REPLACE FUNCTION bridge_cover_concerns_others(was bridge_mappings, becomes bridge_mappings) RETURNS boolean LANGUAGE plpgsql STABLE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $concerns$
+BEGIN
+  IF (was.present, was.priority_level, was.starts_at, was.ends_at)
+    IS NOT DISTINCT FROM (becomes.present, becomes.priority_level, becomes.starts_at, becomes.ends_at) THEN
+    RETURN false;
+  END IF;
+  RETURN EXISTS (SELECT FROM bridge_mappings m WHERE bridge_slot(m.resource_id, m.starts_at, m.ends_at)
+        && bridge_slot(was.resource_id, was.starts_at, was.ends_at) AND m.present AND m.priority_level > was.priority_level)
+    OR EXISTS (SELECT FROM bridge_mappings m WHERE bridge_slot(m.resource_id, m.starts_at, m.ends_at)
+        && bridge_slot(becomes.resource_id, becomes.starts_at, becomes.ends_at) AND m.present AND m.priority_level > becomes.priority_level)
+    OR EXISTS (SELECT FROM bridge_mappings m WHERE m.sync_status = 'conflict' AND m.conflict ->> 'kind' IN ('overlap', 'refused')
+        AND (m.outlook_seen ->> 'startsAt')::timestamptz < was.ends_at AND (m.outlook_seen ->> 'endsAt')::timestamptz > was.starts_at);
+END $concerns$;
+
 -- The only place where a change of time, priority or presence affects the items beneath it, whether by the fold, a write-back from
 -- Outlook, a comparison, a settlement, a removal or a person's SQL. Items under the old time may appear when nothing covers them any
 -- more; items under the new one disappear when Outlook shows the cover.

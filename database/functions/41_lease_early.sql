@@ -1,12 +1,13 @@
 -- The lease of a single change, the most frequent case: it is answered before it is stored.
 --
--- The daemon sends while this transaction still stores the fold and the lease (`queryEarly` in src/database.ts). All rows that are to be
--- stored are locked before the answer, so only a failing server prevents the commit; the daemon then gives up all leases. Each of these
--- functions starts few statements, because starting one takes longer than running it, most of all in a session that was idle.
+-- The daemon sends while this transaction still stores the fold and the lease (`queryEarly` in src/database.ts). All tables and rows that
+-- are to be stored are locked before the answer, so only a failing server prevents the commit; the daemon then gives up all leases. Each
+-- of these functions starts few statements, because starting one takes longer than running it, most of all in a session that was idle.
 
 -- As bridge_lease, which it calls in all cases but this one: the outbox contains the change of one reservation with one mapping and
--- one item, in the same room, and the event is known. `room_id` NULL: all is stored. Else bridge_record_lease is to be called with
--- the `mapping` as it is to be stored, the `places` of its outbox rows and the `room_id`, in this transaction.
+-- one item, in the same room, the event is known, and no other mapping is concerned. `room_id` NULL: all is stored. Else
+-- bridge_record_lease is to be called with the `mapping` as it is to be stored, the `places` of its outbox rows and the `room_id`, in
+-- this transaction.
 CREATE OR REPLACE FUNCTION bridge_lease_early(replica uuid, held integer[], rooms integer, most integer, past_days integer,
   future_days integer, fold_most integer, any_lane boolean, asked_only boolean, changed_first boolean,
   OUT answer json, OUT mapping bridge_mappings, OUT places tid[], OUT room_id integer) LANGUAGE plpgsql
@@ -81,12 +82,15 @@ BEGIN
     IF mapping.sync_status IN ('synced', 'error') THEN
       mapping.sync_status := 'pending';
     END IF;
+    EXIT one WHEN bridge_cover_concerns_others(known.mapping, mapping);
     places := waiting.places;
     IF known.room = ANY (held) OR NOT bridge_try_lock_room(known.room) THEN
       PERFORM bridge_record_lease(replica, mapping, places, NULL), bridge_ring_rooms(ARRAY[known.room]);
       answer := json_build_object('folded', cardinality(places), 'more', false, 'rooms', '[]'::json, 'stopped', bridge_stopped(held));
       RETURN;
     END IF;
+    -- a row lock permits the table locks of REINDEX and CREATE TRIGGER, which bridge_record_lease would wait for
+    LOCK TABLE bridge_mappings, bridge_changes, bridge_room_state IN ROW EXCLUSIVE MODE;
     SELECT json_build_object('folded', cardinality(places), 'more', false, 'stopped', bridge_stopped(held),
       'rooms', json_build_array(bridge_leased(r, s, clock_timestamp(), EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = r.resource_id AND n.outlook_news IN ('missing', 'gone')), CASE
         -- nothing covers the highest priority, so no cover is read

@@ -1,7 +1,8 @@
 /** One change is leased by a way of its own (`bridge_lease_early`): its answer and what it leaves are those of `bridge_lease`. */
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { describe, test } from 'vitest';
-import type { Taken } from '../../src/sync/store/work-list.ts';
+import { takeRooms, type Taken } from '../../src/sync/store/work-list.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { untilTrue } from '../support/until.ts';
 import { testsOwn } from '../support/transitions.ts';
@@ -56,6 +57,7 @@ async function settledWorld(): Promise<TestDatabase> {
 
 const mappingSet = (columns: string) =>
   `UPDATE bridge_mappings SET ${columns}, revision = revision + 1 WHERE reservation_type = 'event' AND reservation_id = 1;`;
+const folded = 'SELECT bridge_fold(7, 365, 1000);';
 const compared = 'UPDATE bridge_room_state SET baselined_at = now(), reconciled_at = now();';
 const renamed = `UPDATE bb_event SET name = 'Renamed', description = 'Bring chairs' WHERE id = 1;`;
 
@@ -69,6 +71,7 @@ describe('one change is answered as among many, and leaves the same', () => {
       `UPDATE bb_event SET active = 0 WHERE id = 1; SELECT bridge_fold(7, 365, 1000);
        ${mappingSet(`sync_status = 'cancelled', due_at = NULL`)} UPDATE bb_event SET active = 1 WHERE id = 1`,
     ],
+    ['a name, and another one lies beneath', allocation(5) + folded + renamed],
     ['a private one', `UPDATE bb_event SET is_public = 0 WHERE id = 1`],
     ['a booking', `UPDATE bb_booking SET from_ = ${at(13)} WHERE id = 3`],
     ['an allocation', `UPDATE bb_allocation SET to_ = ${at(18)} WHERE id = 4`],
@@ -136,6 +139,18 @@ describe('what is left to the lease of many', () => {
        DELETE FROM bb_event_resource WHERE event_id = 1 AND resource_id = 102`,
     ],
     ['it moved to another room', 'UPDATE bb_event_resource SET resource_id = 102 WHERE event_id = 1'],
+    [
+      'it made way for one beneath',
+      `${allocation(5)} ${folded} UPDATE bb_event SET from_ = ${at(12)}, to_ = ${at(13)} WHERE id = 1`,
+    ],
+    ['it covers another one now', `UPDATE bb_event SET from_ = ${at(16)}, to_ = ${at(17)} WHERE id = 1`],
+    [
+      'an event was refused because of it',
+      `INSERT INTO bridge_mappings (resource_id, outlook_item_id, outlook_event_id, sync_status, sync_direction, conflict, outlook_seen)
+         VALUES (101, 'a@x', 'refused', 'conflict', 'outlook_to_booking', '{"kind": "overlap"}',
+           jsonb_build_object('startsAt', now(), 'endsAt', now() + interval '7 days'));
+       UPDATE bb_event SET active = 0 WHERE id = 1`,
+    ],
     ['it is gone', 'DELETE FROM bb_event_resource WHERE event_id = 1; DELETE FROM bb_event WHERE id = 1'],
     [
       'it was saved in many parts',
@@ -163,6 +178,38 @@ describe('what is left to the lease of many', () => {
     assert.deepEqual(await left(db, byOne), await left(db, byMany));
   });
 });
+
+test.each(['bridge_mappings', 'bridge_changes', 'bridge_room_state'])(
+  'no item is answered while %s cannot be written',
+  async (table) => {
+    await using db = await settledWorld();
+    await db.query(renamed);
+    const [holder, taking] = [await db.pool.connect(), await db.pool.connect()];
+    try {
+      // as REINDEX and CREATE TRIGGER do
+      await holder.query(`BEGIN; LOCK TABLE ${table} IN SHARE MODE`);
+      await taking.query(`SET lock_timeout = '50ms'`);
+      const taken = takeRooms(taking, {
+        replica: randomUUID(),
+        held: [],
+        rooms: 10,
+        items: 12,
+        window: { pastDays: 7, futureDays: 365 },
+        anyLane: true,
+        askedOnly: false,
+        changedFirst: true,
+      });
+      const items = await taken.then(
+        ({ rooms }) => rooms.flatMap((room) => room.due),
+        () => [],
+      );
+      assert.deepEqual(items, []);
+    } finally {
+      holder.release(true);
+      taking.release(true);
+    }
+  },
+);
 
 test('the room of one change is given with it, as it was folded', async () => {
   await using db = await settledWorld();
