@@ -3810,6 +3810,12 @@ CREATE OR REPLACE FUNCTION bridge_deed(m bridge_mappings) RETURNS text LANGUAGE 
     ELSE m.id::text END
 $deed$;
 
+-- Whether nothing happens to a mapping until a person decides its conflict, or the next comparison tries again. A removal that the
+-- brake holds is of the kind 'gone' or, in Outlook, of none.
+CREATE OR REPLACE FUNCTION bridge_waits_as_conflict(m bridge_mappings) RETURNS boolean LANGUAGE sql STABLE AS $waits$
+  SELECT m.sync_status = 'conflict' AND m.due_at IS NULL AND coalesce(m.conflict ->> 'kind', 'gone') <> 'gone'
+$waits$;
+
 -- The removals that are wanted because the other side is gone: events whose reservation has no rows any more, and reservations whose
 -- event was verified to be gone. All are stored, in every room, and counted with those of the last hour, for the room and over all
 -- rooms. `room_now` and `room_here` concern this round: how many it would remove, and of how many. Actions are counted (bridge_deed);
@@ -3850,18 +3856,19 @@ BEGIN
     WHERE o.side = 'booking' AND o.applied_at IS NULL AND o.deed IS DISTINCT FROM bridge_deed(m)
     FOR UPDATE OF o SKIP LOCKED) w
   WHERE w.mapping_id = d.mapping_id;
-  -- those applied within the hour, and all that wait
+  -- those applied within the hour, and all that wait; none that waits as a conflict for a person, or that was refused: nothing was removed
   SELECT count(DISTINCT c.deed) FILTER (WHERE c.resource_id = room), count(DISTINCT (c.resource_id, c.deed)),
     count(DISTINCT c.deed) FILTER (WHERE c.resource_id = room AND c.waits), count(*) FILTER (WHERE c.resource_id = room AND c.waits)
   INTO room_removing, all_removing, room_now, rows_now
   FROM (SELECT d.resource_id, d.applied_at IS NULL AS waits, coalesce(d.deed, d.mapping_id::text) AS deed
-        FROM bridge_removals d
-        WHERE CASE WHEN d.applied_at IS NULL THEN d.released_at IS NULL ELSE d.applied_at > now() - interval '1 hour' END) c;
+        FROM bridge_removals d JOIN bridge_mappings m ON m.id = d.mapping_id
+        WHERE NOT bridge_waits_as_conflict(m) AND CASE WHEN d.applied_at IS NULL THEN d.released_at IS NULL ELSE d.applied_at > now() - interval '1 hour' END) c;
   SELECT count(*) FILTER (WHERE resource_id = room), count(*) INTO room_synced, all_synced
   FROM bridge_mappings WHERE outlook_event_id IS NOT NULL AND reservation_id IS NOT NULL AND sync_status <> 'cancelled' AND ends_at > now();
   room_here := room_synced - rows_now + room_now;
-  SELECT room_synced + count(*) FILTER (WHERE resource_id = room), all_synced + count(*) INTO room_synced, all_synced
-  FROM bridge_removals WHERE applied_at > now() - interval '1 hour';
+  SELECT room_synced + count(*) FILTER (WHERE d.resource_id = room), all_synced + count(*) INTO room_synced, all_synced
+  FROM bridge_removals d JOIN bridge_mappings m ON m.id = d.mapping_id
+  WHERE d.applied_at > now() - interval '1 hour' AND NOT bridge_waits_as_conflict(m);
 END $removals$;
 $functions$;
 
@@ -4143,12 +4150,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'cc67f05061197584cf96fda336a691dca39783ddfd4a66383b25206d02018af4 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '3c3fb246fb91aa73f313cf75d0b70894d1f6499d0c7d4c1c5eca862d1f5dfec9 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_concerns_others,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_gather,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_misses,bridge_stopped,bridge_leased,bridge_lease,bridge_release,bridge_lease_early,bridge_record_lease,bridge_settle_forgotten,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_answer_hints,bridge_tell_hints,bridge_mark_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_concerns_others,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_gather,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_misses,bridge_stopped,bridge_leased,bridge_lease,bridge_release,bridge_lease_early,bridge_record_lease,bridge_settle_forgotten,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_answer_hints,bridge_tell_hints,bridge_mark_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_waits_as_conflict,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

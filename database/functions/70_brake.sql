@@ -13,6 +13,12 @@ CREATE OR REPLACE FUNCTION bridge_deed(m bridge_mappings) RETURNS text LANGUAGE 
     ELSE m.id::text END
 $deed$;
 
+-- Whether nothing happens to a mapping until a person decides its conflict, or the next comparison tries again. A removal that the
+-- brake holds is of the kind 'gone' or, in Outlook, of none.
+CREATE OR REPLACE FUNCTION bridge_waits_as_conflict(m bridge_mappings) RETURNS boolean LANGUAGE sql STABLE AS $waits$
+  SELECT m.sync_status = 'conflict' AND m.due_at IS NULL AND coalesce(m.conflict ->> 'kind', 'gone') <> 'gone'
+$waits$;
+
 -- The removals that are wanted because the other side is gone: events whose reservation has no rows any more, and reservations whose
 -- event was verified to be gone. All are stored, in every room, and counted with those of the last hour, for the room and over all
 -- rooms. `room_now` and `room_here` concern this round: how many it would remove, and of how many. Actions are counted (bridge_deed);
@@ -53,16 +59,17 @@ BEGIN
     WHERE o.side = 'booking' AND o.applied_at IS NULL AND o.deed IS DISTINCT FROM bridge_deed(m)
     FOR UPDATE OF o SKIP LOCKED) w
   WHERE w.mapping_id = d.mapping_id;
-  -- those applied within the hour, and all that wait
+  -- those applied within the hour, and all that wait; none that waits as a conflict for a person, or that was refused: nothing was removed
   SELECT count(DISTINCT c.deed) FILTER (WHERE c.resource_id = room), count(DISTINCT (c.resource_id, c.deed)),
     count(DISTINCT c.deed) FILTER (WHERE c.resource_id = room AND c.waits), count(*) FILTER (WHERE c.resource_id = room AND c.waits)
   INTO room_removing, all_removing, room_now, rows_now
   FROM (SELECT d.resource_id, d.applied_at IS NULL AS waits, coalesce(d.deed, d.mapping_id::text) AS deed
-        FROM bridge_removals d
-        WHERE CASE WHEN d.applied_at IS NULL THEN d.released_at IS NULL ELSE d.applied_at > now() - interval '1 hour' END) c;
+        FROM bridge_removals d JOIN bridge_mappings m ON m.id = d.mapping_id
+        WHERE NOT bridge_waits_as_conflict(m) AND CASE WHEN d.applied_at IS NULL THEN d.released_at IS NULL ELSE d.applied_at > now() - interval '1 hour' END) c;
   SELECT count(*) FILTER (WHERE resource_id = room), count(*) INTO room_synced, all_synced
   FROM bridge_mappings WHERE outlook_event_id IS NOT NULL AND reservation_id IS NOT NULL AND sync_status <> 'cancelled' AND ends_at > now();
   room_here := room_synced - rows_now + room_now;
-  SELECT room_synced + count(*) FILTER (WHERE resource_id = room), all_synced + count(*) INTO room_synced, all_synced
-  FROM bridge_removals WHERE applied_at > now() - interval '1 hour';
+  SELECT room_synced + count(*) FILTER (WHERE d.resource_id = room), all_synced + count(*) INTO room_synced, all_synced
+  FROM bridge_removals d JOIN bridge_mappings m ON m.id = d.mapping_id
+  WHERE d.applied_at > now() - interval '1 hour' AND NOT bridge_waits_as_conflict(m);
 END $removals$;

@@ -3,6 +3,7 @@
  * cause is no longer found here.
  */
 import type { Queryable } from '../database.ts';
+import { isHeld, isOpenConflict } from '../sync/store/mapping-sql.ts';
 import type { Alert } from './alert-types.ts';
 import { alertsOf, type Read, type ReasonOptions } from './reason-words.ts';
 
@@ -38,9 +39,9 @@ const reasonsText = `
       s.health, s.error_message, s.hint, s.attempt, s.throttled_until, s.pull_due_at
     FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id WHERE r.active = 1
   ), removal AS (
-    SELECT d.resource_id, count(*) AS wanted, count(*) FILTER (WHERE m.sync_status = 'conflict') AS held
+    SELECT d.resource_id, count(*) FILTER (WHERE ${isHeld}) AS held
     FROM bridge_removals d JOIN bridge_mappings m ON m.id = d.mapping_id
-    WHERE d.released_at IS NULL AND d.applied_at IS NULL GROUP BY d.resource_id
+    WHERE d.released_at IS NULL AND d.applied_at IS NULL AND NOT coalesce(${isOpenConflict}, false) GROUP BY d.resource_id
   ), late AS (
     SELECT count(*) AS n, min(least(m.changed_at, m.noticed_at)) AS oldest, array_agg(DISTINCT room.name) AS rooms
     FROM bridge_mappings m JOIN room ON room.resource_id = m.resource_id
@@ -52,7 +53,7 @@ const reasonsText = `
   ), open AS (
     SELECT m.updated_at, m.error_message, room.name
     FROM bridge_mappings m JOIN room ON room.resource_id = m.resource_id
-    WHERE m.sync_status = 'conflict' AND m.conflict ->> 'kind' <> 'gone'
+    WHERE ${isOpenConflict}
   ), touched AS (
     SELECT DISTINCT ON (mapping_id) mapping_id, action FROM (
       SELECT id, mapping_id, action FROM bridge_log

@@ -1,6 +1,6 @@
 /**
- * Removals held by the brake, and a person's decision about them. A held mapping has the status 'conflict' and a row in bridge_removals
- * that was neither released nor applied: its reservation is gone and its event exists, or (side 'booking') the reverse.
+ * Removals held by the brake, and a person's decision about them. A held mapping has the status 'conflict', no conflict of another kind
+ * than 'gone', and a row in bridge_removals that was neither released nor applied: its reservation is gone and its event exists, or (side 'booking') the reverse.
  *
  * Released: exactly the listed removals are decided again and carried out, unless the reservation is back.
  *
