@@ -21,6 +21,7 @@ import { imported } from './settlement/booked.ts';
 import {
   dropped,
   flagged,
+  flaggedAsTaken,
   importFailed,
   notUnderstood,
   readLater,
@@ -214,7 +215,7 @@ async function importEvent(
     case 'taken':
       if (policyIn(room, options).overlap === 'decline' && !event.isOrganizer)
         return await takeOut(options, read, signal, takenComment);
-      return settle(flagged(unmapped, event, { kind: 'overlap', outlook: item }, written.message));
+      return settle(flaggedAsTaken(unmapped, event, item, written.message));
     case 'refused':
       return settle(refused(unmapped, event, written.message));
   }

@@ -8,7 +8,7 @@ import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { lastAgreed, type Decision } from './decision.ts';
 import { createExchange, placeOf, type ExchangeContext } from './exchange.ts';
 import { outcome, summed, type Outcome } from './outcome.ts';
-import { refusedHere } from './settlement/conflict.ts';
+import { refusedHere, takenAgainMs } from './settlement/conflict.ts';
 import { later } from './settlement/failed.ts';
 import { detached } from './settlement/without-call.ts';
 import { bookingTook } from './settlement/booked.ts';
@@ -88,9 +88,6 @@ export function createIntoBooking({ db, window, overlap, writeBooking }: IntoBoo
 }
 
 const isCancelled = ({ action }: Decision) => action.do === 'cancel-booking';
-
-/** Until a taken time is tried once more: the other reservation may have left it before this was stored. */
-const takenAgainMs = 1_000;
 
 const takenHere = (taken: TimeTaken) => ({
   ...refusedHere(taken, taken.message),

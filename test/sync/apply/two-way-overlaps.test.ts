@@ -225,6 +225,38 @@ describe('an event in Outlook on a time that is taken', () => {
   });
 });
 
+test('an event whose time was left after the refusal and before that was stored is imported soon after', async () => {
+  await using w = await open();
+  const { reservation } = await shown(w);
+  const taken = { startsAt: at(3, '18:00'), endsAt: at(3, '20:00') };
+  let isLeft = false;
+  const { pool } = w.db;
+  const query = pool.query.bind(pool) as (...sent: unknown[]) => Promise<unknown>;
+  Object.assign(pool, {
+    query: async (...sent: unknown[]) => {
+      try {
+        return await query(...sent);
+      } catch (error) {
+        if (!isLeft) {
+          isLeft = true;
+          await w.db.query('UPDATE bb_event SET active = 0 WHERE id = $1', [reservation.id]);
+          await w.fold();
+        }
+        throw error;
+      }
+    },
+  });
+  w.outlook.put(room, dinner(taken), null);
+  await heard(w);
+  expect(isLeft).toBe(true);
+  // what is tried again soon is tried now
+  await w.db.query(`UPDATE bridge_mappings SET due_at = now() WHERE due_at IS NOT NULL;
+    UPDATE bridge_room_state SET push_due_at = now()`);
+  await w.settle();
+  expect(await conflicts(w)).toEqual([]);
+  expect((await w.reserved()).filter(({ active }) => active)).toMatchObject([{ item: dinner(taken) }]);
+});
+
 describe('a room whose imports wait to be asked for', () => {
   test('lists the event and imports it once a person asks', async () => {
     await using w = await open({ importMode: 'manual' });

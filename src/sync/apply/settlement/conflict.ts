@@ -8,6 +8,9 @@ import { keep } from './keep.ts';
 /** The hint of a conflict. */
 export const choose = 'Choose what to keep: the dashboard, or POST /conflicts/{id}/resolve.';
 
+/** Until a taken time is tried once more: the other reservation may have left it before the refusal was stored. */
+export const takenAgainMs = 1_000;
+
 /** `isSame`: the conflict is already open. */
 const conflict = (decision: Decision, isSame: boolean, change: Partial<Settlement>): Settlement =>
   keep(decision, isSame ? 'unchanged' : 'parked', { status: 'conflict', hint: choose, ...change });

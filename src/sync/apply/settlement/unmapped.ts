@@ -6,7 +6,7 @@ import type { Settlement } from '../../store/settle.ts';
 import type { LeasedRoom } from '../../store/work-list.ts';
 import { unreadableEventHint, waitFields, type WaitsFor } from '../../store/waits.ts';
 import type { ConflictNote, Unmapped } from '../../store/work-item.ts';
-import { choose } from './conflict.ts';
+import { choose, takenAgainMs } from './conflict.ts';
 import { isOfItemForGood, retryMs } from './failed.ts';
 import { keepUnmapped, readFields } from './keep.ts';
 
@@ -107,6 +107,17 @@ export const flagged = (
     error,
     hint: choose,
   });
+
+/** Its time is taken in the booking system. */
+export const flaggedAsTaken = (
+  unmapped: Unmapped,
+  event: OutlookEvent,
+  item: Item,
+  error: string,
+): Settlement => ({
+  ...flagged(unmapped, event, { kind: 'overlap', outlook: item }, error),
+  ...(unmapped.conflict?.kind === 'overlap' ? {} : { dueInMs: takenAgainMs }),
+});
 
 /** The booking system refuses it. */
 export const refused = (unmapped: Unmapped, event: OutlookEvent, message: string): Settlement =>
