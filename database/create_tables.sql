@@ -3500,8 +3500,8 @@ END $revive$;
 -- The parts of bridge_write_booking. They lock reservations and meetings, and throw as it does.
 
 -- An event becomes a reservation. `how`: imported; joined: the event is a meeting of several rooms, and the room is added to the
--- reservation of the other rooms; revived: the event belongs to a reservation that had lost it. `stored`: the keys of the event that a
--- revived reservation stored.
+-- reservation of the other rooms; revived: the event belongs to a reservation that had lost it. `stored`: the keys of the event that
+-- were stored. Of a new reservation all count but its times: an untitled event may get a title there, which says nothing else.
 CREATE OR REPLACE FUNCTION bridge_write_import(room integer, item jsonb, uid text, slot timestamptz, note text,
   OUT kind text, OUT id_ bigint, OUT stored text[], OUT how text) LANGUAGE plpgsql AS $import$
 DECLARE
@@ -3550,6 +3550,8 @@ BEGIN
     how := 'imported';
     SELECT i.reservation_type, i.reservation_id INTO kind, id_
     FROM bridge_import(item - 'revives' || jsonb_build_object('resource_ids', jsonb_build_array(room), 'ical_uid', nullif(uid, ''))) i;
+    stored := ARRAY(SELECT k FROM jsonb_object_keys(item) k WHERE k NOT IN ('starts_at', 'ends_at')) || bridge_stored_keys(kind, id_,
+      jsonb_build_object('starts_at', item -> 'starts_at', 'ends_at', item -> 'ends_at'));
   END IF;
   IF uid <> '' THEN
     INSERT INTO bridge_meetings AS t (ical_uid, original_start, reservation_type, reservation_id) VALUES (uid, slot, kind, id_)
@@ -4150,7 +4152,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '3c3fb246fb91aa73f313cf75d0b70894d1f6499d0c7d4c1c5eca862d1f5dfec9 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'c1cdffc253430b5622ce192c0aba551d75cb18f619e7eb33ec2820ee497acbd4 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -8,6 +8,19 @@ SET search_path = pg_catalog, public, pg_temp AS $local$
   SELECT at::timestamptz AT TIME ZONE (SELECT value FROM bridge_settings WHERE name = 'timezone')
 $local$;
 
+-- Refuses times that are in order, but not on the wall clock, because it is put back between them. `asked`: the keys of the caller.
+CREATE OR REPLACE FUNCTION public.bridge_refuse_clock_change(starts timestamp, ends timestamp, asked jsonb) RETURNS void LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, public, pg_temp AS $clock$
+DECLARE
+  zone constant text := (SELECT value FROM bridge_settings WHERE name = 'timezone');
+BEGIN
+  IF ends < starts AND coalesce((asked ->> 'starts_at')::timestamptz, starts AT TIME ZONE zone)
+      <= coalesce((asked ->> 'ends_at')::timestamptz, ends AT TIME ZONE zone) THEN
+    RAISE EXCEPTION 'The clock is put back during this event: in local time, which the booking system stores, it would start at % and end at %. Give it a start or an end outside the repeated hour in Outlook.',
+      to_char(starts, 'HH24:MI'), to_char(ends, 'HH24:MI') USING ERRCODE = '22023';
+  END IF;
+END $clock$;
+
 -- Where an imported event belongs: a default of bridge_settings if there is one, else what the room itself says.
 CREATE OR REPLACE FUNCTION public.bridge_import_place(room integer, OUT activity integer, OUT building integer,
   OUT building_name text, OUT agegroup integer, OUT audience integer) LANGUAGE plpgsql STABLE
@@ -43,6 +56,7 @@ DECLARE
   place record;
   made bigint;
 BEGIN
+  PERFORM bridge_refuse_clock_change(starts, ends, item);
   IF cardinality(rooms) = 0 OR starts IS NULL OR ends IS NULL OR ends < starts THEN
     RAISE EXCEPTION 'An event needs a room, a start and an end that is not before it.' USING ERRCODE = '22023';
   END IF;
@@ -107,6 +121,7 @@ BEGIN
   END IF;
   starts := coalesce(bridge_local_time(change ->> 'starts_at'), old_starts);
   ends := coalesce(bridge_local_time(change ->> 'ends_at'), old_ends);
+  PERFORM bridge_refuse_clock_change(starts, ends, change);
   IF ends < starts THEN
     RAISE EXCEPTION '% % would end before it starts.', type, id USING ERRCODE = '22023';
   END IF;

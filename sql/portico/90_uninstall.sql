@@ -25,6 +25,7 @@ DROP FUNCTION IF EXISTS public.bridge_import_item(jsonb), public.bridge_change_i
   public.bridge_cancel_item(text, bigint, text), public.bridge_reenable_item(text, bigint, text),
   public.bridge_change_rooms(text, bigint, jsonb),
   public.bridge_refuse_overlap(text, bigint), public.bridge_refuse_several_dates(bigint),
+  public.bridge_refuse_clock_change(timestamp, timestamp, jsonb),
   public.bridge_import_place(integer), public.bridge_local_time(text);
 DROP VIEW IF EXISTS public.bridge_items, public.bridge_resources, public.bridge_remarks;
 DROP INDEX IF EXISTS public.bridge_bb_event_resource_resource_id, public.bridge_bb_booking_resource_resource_id,

@@ -161,6 +161,25 @@ describe('wall-clock times', () => {
   });
 });
 
+describe('times that are in order, but not on the wall clock, which is put back between them', () => {
+  const [from, to] = ['2027-10-31T00:30:00Z', '2027-10-31T01:15:00Z'];
+  const isNamed = (error: unknown) =>
+    sqlState(error) === '22023' &&
+    /The clock is put back.* start at 02:30 and end at 02:15\./.test((error as Error).message);
+
+  test('are refused with the reason in an import', async () => {
+    await using db = await open();
+    await assert.rejects(imported(db, { starts_at: from, ends_at: to }), isNamed);
+  });
+
+  test('are refused with the reason in a change, also of one of them', async () => {
+    await using db = await open();
+    await db.query(event(1, { from: '2027-10-31 01:00', to: '2027-10-31 02:15' }));
+    await assert.rejects(change(db, 'event', 1, { starts_at: from, ends_at: to }), isNamed);
+    await assert.rejects(change(db, 'event', 1, { starts_at: from }), isNamed);
+  });
+});
+
 describe('an import', () => {
   test('writes the event with all its rows, and nothing that reminds or bills anybody', async () => {
     await using db = await open();

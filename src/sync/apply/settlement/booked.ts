@@ -12,6 +12,9 @@ import { fieldsOf, type BookingWrite } from '../write-booking.ts';
 import { keep, nothingOpen } from './keep.ts';
 import { settledAsRead } from './unmapped.ts';
 
+/** Begins the part of a reason that names fields that were not stored. */
+const notPossible = 'not possible here: ';
+
 export function bookingTook(decision: Decision, write: BookingWrite): Settlement {
   const { action, mapped } = decision;
   if (write.do === 'cancel')
@@ -47,7 +50,7 @@ export function bookingTook(decision: Decision, write: BookingWrite): Settlement
         agreedOn(mapped.agreement),
         open.filter((field) => !hidden.includes(field)),
       ),
-      lostReason: `${reason}; not possible here: `,
+      lostReason: `${reason}; ${notPossible}`,
     },
   });
 }
@@ -76,8 +79,9 @@ export const imported = (unmapped: Unmapped, event: OutlookEvent, item: Item): S
     outlookBase: item,
     outlookSeen: null,
     merge: {
-      // fields that a reactivated reservation could not store are written back to Outlook
+      // times that a new reservation could not store, and fields that a reactivated one could not, are written back to Outlook
       ...writing(itemFields),
+      lostReason: notPossible,
       joined: { action: 'joined' },
       revived: { reason: 'its event has returned' },
     },
