@@ -1,6 +1,7 @@
 /** What is deleted in Outlook or cancelled in the booking system is gone on both sides, once. */
 import { describe, expect, test } from 'vitest';
-import { Permanent } from '../../../src/errors.ts';
+import { Permanent, Retryable } from '../../../src/errors.ts';
+import { failed } from '../outlook-in-memory.ts';
 import {
   room,
   at,
@@ -162,6 +163,32 @@ describe('an event deleted in Outlook', () => {
     expect(await w.reserved()).toMatchObject([{ id: reservation.id, active: true, item: dinner() }]);
     expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'synced', outlook_event_id: event.id });
   });
+});
+
+test('an event deleted before its create, whose answer was lost, is repeated is created again; a second deletion is followed', async () => {
+  await using w = await open();
+  w.outlook.fail((write, apply) => {
+    if (write.do !== 'create') return null;
+    apply();
+    return failed(new Retryable('no answer', { reach: 'item', ambiguous: true, afterMs: 60_000 }));
+  });
+  await w.desk.book(101, { title: 'Choir', from: w.day(3, '18:00'), to: w.day(3, '20:00') });
+  await w.fold();
+  for (const taken of (await w.take()).rooms) await w.drainOne(taken);
+  w.outlook.fail(null);
+  const made = w.outlook.in(room);
+  expect(made).toHaveLength(1);
+  w.outlook.remove(made[0]!.id);
+  await w.db.query(
+    `UPDATE bridge_mappings SET due_at = now(); UPDATE bridge_room_state SET push_due_at = now()`,
+  );
+  await heard(w);
+  expect(w.outlook.titles(room)).toEqual(['Choir']);
+  expect(await isActive(w)).toEqual([true]);
+  w.outlook.remove(w.outlook.in(room)[0]!.id);
+  await heard(w);
+  expect(w.outlook.in(room)).toEqual([]);
+  expect(await isActive(w)).toEqual([false]);
 });
 
 describe('an event deleted in Outlook while its reservation was changed', () => {

@@ -31,6 +31,19 @@ describe('a meeting that invited two rooms', () => {
     expect(w.outlook.writes).toEqual([]);
   });
 
+  test('that is cancelled at the desk before the second room joins is a reservation of that room alone', async () => {
+    await using w = await open({}, both);
+    const first = w.outlook.invite(room, dinner(), { iCalUId: 'one meeting' });
+    await heard(w, 101);
+    const [reservation] = await w.reserved();
+    await w.desk.cancel(reservation!);
+    w.outlook.invite(other, dinner(), { iCalUId: 'one meeting' });
+    await heard(w, 101, 102);
+    expect(w.outlook.answers.map(({ id }) => id)).toEqual([first.id]);
+    expect(await resources(w)).toEqual([102]);
+    expect(await w.reserved()).toMatchObject([{ id: reservation!.id, active: false }]);
+  });
+
   test('takes the place of the event that a room had of it before it was invited', async () => {
     await using w = await open({}, both);
     const first = w.outlook.invite(room, dinner(), { iCalUId: 'one meeting' });
