@@ -2419,7 +2419,7 @@ BEGIN
     END IF;
     FOREACH candidate IN ARRAY candidates LOOP
       IF cardinality(taken) >= rooms THEN
-        -- a room that another daemon works on is due as well, and waits for nobody
+        -- a room that another daemon works on is due as well, and waits for no place
         more := EXISTS (SELECT FROM bridge_room_state s WHERE s.lease_owner IS NULL
           AND s.resource_mapping_id = ANY (candidates[array_position(candidates, candidate):]));
         EXIT WHEN NOT is_narrow;
@@ -4152,7 +4152,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'c1cdffc253430b5622ce192c0aba551d75cb18f619e7eb33ec2820ee497acbd4 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '7c505d4e2c60005c0b4279293b60be8046118cccce2102f229e819ddc544092b ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

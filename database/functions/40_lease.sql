@@ -234,7 +234,7 @@ BEGIN
     END IF;
     FOREACH candidate IN ARRAY candidates LOOP
       IF cardinality(taken) >= rooms THEN
-        -- a room that another daemon works on is due as well, and waits for nobody
+        -- a room that another daemon works on is due as well, and waits for no place
         more := EXISTS (SELECT FROM bridge_room_state s WHERE s.lease_owner IS NULL
           AND s.resource_mapping_id = ANY (candidates[array_position(candidates, candidate):]));
         EXIT WHEN NOT is_narrow;

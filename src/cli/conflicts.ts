@@ -34,7 +34,7 @@ export async function conflictsCommand(options: ConflictOptions): Promise<number
   const { keep } = options;
   if (keep !== undefined && keep !== 'booking' && keep !== 'outlook')
     throw new Invalid('--keep', `'${keep}' is not a side.`, 'Write booking or outlook.');
-  const limit = wholeNumber('--limit', options.limit, most);
+  const limit = wholeNumber('--limit', options.limit, most, 1);
   const { listed, done, zone } = await withDatabase('conflicts', async (db, { timezone }) => {
     const resourceId = options.room === undefined ? null : await resourceNumber(db, '--room', options.room);
     const filter = { resourceId, kind: null, text: options.find ?? null };
@@ -63,7 +63,10 @@ export async function conflictsCommand(options: ConflictOptions): Promise<number
   else {
     for (const conflict of open) print(conflict, zone);
     if (keep === undefined || open.length === 0) printSummary(listed, options);
-    else say(`\n${count} of ${open.length} chosen: ${keep} is kept. A daemon applies the choices.`);
+    else {
+      say(`\n${count} of ${open.length} chosen: ${keep} is kept. A daemon applies the choices.`);
+      if (more) say('More conflicts are open: run the command again for the next ones.');
+    }
   }
   return 0;
 }

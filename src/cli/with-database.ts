@@ -85,9 +85,9 @@ export async function resourceNumber(db: Queryable, name: string, text: string):
   );
 }
 
-/** Parses a whole number from 0 to `most`. `name`: of the argument, for messages. Throws Invalid. */
-export function wholeNumber(name: string, text: string, most = 2 ** 31 - 1): number {
+/** Parses a whole number from `least` to `most`. `name`: of the argument, for messages. Throws Invalid. */
+export function wholeNumber(name: string, text: string, most = 2 ** 31 - 1, least = 0): number {
   const value = Number(text);
-  if (/^\d+$/.test(text) && value <= most) return value;
-  throw new Invalid(name, `${name} is '${text}'.`, `Write a whole number from 0 to ${most}.`);
+  if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+  throw new Invalid(name, `${name} is '${text}'.`, `Write a whole number from ${least} to ${most}.`);
 }

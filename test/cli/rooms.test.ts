@@ -220,6 +220,7 @@ test('conflicts are listed with both sides and what becomes of them, and one sid
   );
   expect((await office.run('conflicts', '--limit', '1')).out).toContain('More conflicts are open');
   expect((await office.run('conflicts', '--keep', 'both')).code).toBe(64);
+  expect((await office.run('conflicts', '--limit', '0')).code).toBe(64);
   const kept = await office.run('conflicts', '--find', 'vielse', '--keep', 'booking');
   expect(kept.out).toContain('1 of 1 chosen: booking is kept');
   expect(
@@ -230,4 +231,8 @@ test('conflicts are listed with both sides and what becomes of them, and one sid
     { event: expect.stringContaining('Kor'), resolution: null },
     { event: 'Vielse', resolution: 'booking' },
   ]);
+  await office.db.query('UPDATE bridge_mappings SET resolution = NULL');
+  expect((await office.run('conflicts', '--limit', '1', '--keep', 'outlook')).out).toContain(
+    '1 of 1 chosen: outlook is kept. A daemon applies the choices.\nMore conflicts are open',
+  );
 });

@@ -37,7 +37,7 @@ export async function takeOut(
   return outcome({ settlements: [dropped(unmapped, 'deleted', reason)] });
 }
 
-/** False: it was made recurring a moment ago, and stays: its removal would remove dates that nobody decided about. */
+/** False: it was made recurring a moment ago, and stays: its removal would remove dates that were not decided about. */
 async function remove(
   { db, outlook, window }: TakeOutContext,
   room: LeasedRoom,

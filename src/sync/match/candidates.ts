@@ -13,7 +13,7 @@ export interface Candidates {
   readonly mappings: readonly RoomMapping[];
   /** The reservation that was cancelled, or left this room, because this event, or one of the same meeting, was gone. */
   readonly revives: ReservationKey | null;
-  /** It is the date of a reservation that was cancelled while somebody made a series of its event. */
+  /** It is the date of a reservation that was cancelled while its event was made a series. */
   readonly isCancelledDate: boolean;
   /**
    * The reservation of its meeting, which is in this room at the same time and has an event of ours here, because the booking

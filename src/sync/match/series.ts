@@ -1,7 +1,7 @@
 /**
  * Pairs the lost dates of a series with its new instances. A lost date is paired only if the pattern was moved, which gives every
  * instance a new id. If an instance is still there under its id, the others were deleted one by one or dropped from the pattern,
- * and a new date is an additional one. A wrong pairing would move a reservation to a date that nobody chose, so without clear
+ * and a new date is an additional one. A wrong pairing would move a reservation to a date without a decision, so without clear
  * evidence nothing is paired: the lost reservation is cancelled and the new date is imported. Pure.
  */
 import { itemOf } from '../../event.ts';
@@ -38,7 +38,7 @@ const dayOfInstance = /^(040000008200E00074C5B7101A82E008)[0-9A-F]{8}/i;
 
 /**
  * Equal for the instances of one series: its master or, if that was created anew, the meeting id without its day. An event that
- * somebody made a series is the master of its instances, and the master of a series that somebody made one event is that event.
+ * was made a series is the master of its instances, and the master of a series that was made one event is that event.
  */
 const relations: readonly {
   readonly ofMapping: (mapping: OpenMapping) => string | null;

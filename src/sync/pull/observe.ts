@@ -51,7 +51,7 @@ export async function observe(
   const masters = [...new Set([...page.rows.flatMap(masterOf), ...gone.map((one) => one.seriesMasterId!)])];
   const series = new Map<string, OutlookEvent[]>();
   const rows = [...page.rows];
-  /** A series that somebody made one event again. */
+  /** A series that was made one event again. */
   const singleOf = async (master: string): Promise<readonly DeltaRow[]> => {
     const event = await unlessItemFails(() => outlook.readAnew(room, master, signal), null);
     return event?.type === 'singleInstance'
