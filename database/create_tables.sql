@@ -2342,6 +2342,12 @@ CREATE OR REPLACE FUNCTION bridge_room_is_free(room_id integer, retry_at timesta
     AND (NOT asked_only OR asked_at IS NOT NULL) AND NOT room_id = ANY (held)
 $free$;
 
+-- The epoch of a lease that this transaction takes. It is not used again if the transaction is rolled back after its answer, because
+-- the number of a transaction is not.
+CREATE OR REPLACE FUNCTION bridge_next_epoch(epoch bigint) RETURNS bigint LANGUAGE sql STABLE AS $next$
+  SELECT greatest(epoch + 1, pg_current_xact_id()::text::bigint)
+$next$;
+
 -- Whether an event of the room was reported as removed, and that is not decided about yet.
 CREATE OR REPLACE FUNCTION bridge_misses(resource integer) RETURNS boolean LANGUAGE sql STABLE AS $misses$
   SELECT EXISTS (SELECT FROM bridge_mappings m WHERE m.resource_id = resource AND m.outlook_news IN ('missing', 'gone'))
@@ -2364,7 +2370,7 @@ RETURNS json LANGUAGE sql STABLE AS $leased$
     'reconciled', s.reconciled_at IS NOT NULL, 'abandoned', s.lease_owner IS NOT NULL,
     'pulls', coalesce(least(s.pull_due_at, s.next_poll_at, s.sure_at) <= moment, false),
     'hints', CASE WHEN s.hinted_at <= moment THEN bridge_hints_of(r.id) ELSE '[]' END,
-    'missing', missing, 'attempt', s.attempt, 'epoch', s.lease_epoch + 1, 'due', due)
+    'missing', missing, 'attempt', s.attempt, 'epoch', bridge_next_epoch(s.lease_epoch), 'due', due)
 $leased$;
 
 -- Folds, leases due rooms for one daemon and reads their first work items: one round trip from wake to work.
@@ -2455,7 +2461,7 @@ BEGIN
         END;
       END IF;
       -- a room is due for as long as it is leased: if its holder disappears, the next daemon takes it at once
-      UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = s.lease_epoch + 1, asked_at = NULL,
+      UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = bridge_next_epoch(s.lease_epoch), asked_at = NULL,
         push_lane = CASE WHEN is_narrow THEN 0 WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END,
         push_due_at = least(s.push_due_at, moment),
         baselined_at = CASE WHEN s.lease_owner IS NULL THEN s.baselined_at END
@@ -2639,7 +2645,7 @@ BEGIN
   WHERE m.id = mapping.id;
   DELETE FROM bridge_changes WHERE ctid = ANY (places);
   -- a room is due for as long as it is leased: if its holder disappears, the next daemon takes it at once
-  UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = s.lease_epoch + 1, asked_at = NULL, push_lane = 0,
+  UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = bridge_next_epoch(s.lease_epoch), asked_at = NULL, push_lane = 0,
     push_due_at = least(s.push_due_at, clock_timestamp())
   WHERE s.resource_mapping_id = leased;
   RETURN NULL;
@@ -4152,12 +4158,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '7c505d4e2c60005c0b4279293b60be8046118cccce2102f229e819ddc544092b ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'c0716aee979e6f6ec83bbd36643e14583a9c265944431b836c7b19dafb8bfa06 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_concerns_others,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_gather,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_misses,bridge_stopped,bridge_leased,bridge_lease,bridge_release,bridge_lease_early,bridge_record_lease,bridge_settle_forgotten,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_answer_hints,bridge_tell_hints,bridge_mark_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_waits_as_conflict,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_concerns_others,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_gather,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_next_epoch,bridge_misses,bridge_stopped,bridge_leased,bridge_lease,bridge_release,bridge_lease_early,bridge_record_lease,bridge_settle_forgotten,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_answer_hints,bridge_tell_hints,bridge_mark_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_waits_as_conflict,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

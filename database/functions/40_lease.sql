@@ -157,6 +157,12 @@ CREATE OR REPLACE FUNCTION bridge_room_is_free(room_id integer, retry_at timesta
     AND (NOT asked_only OR asked_at IS NOT NULL) AND NOT room_id = ANY (held)
 $free$;
 
+-- The epoch of a lease that this transaction takes. It is not used again if the transaction is rolled back after its answer, because
+-- the number of a transaction is not.
+CREATE OR REPLACE FUNCTION bridge_next_epoch(epoch bigint) RETURNS bigint LANGUAGE sql STABLE AS $next$
+  SELECT greatest(epoch + 1, pg_current_xact_id()::text::bigint)
+$next$;
+
 -- Whether an event of the room was reported as removed, and that is not decided about yet.
 CREATE OR REPLACE FUNCTION bridge_misses(resource integer) RETURNS boolean LANGUAGE sql STABLE AS $misses$
   SELECT EXISTS (SELECT FROM bridge_mappings m WHERE m.resource_id = resource AND m.outlook_news IN ('missing', 'gone'))
@@ -179,7 +185,7 @@ RETURNS json LANGUAGE sql STABLE AS $leased$
     'reconciled', s.reconciled_at IS NOT NULL, 'abandoned', s.lease_owner IS NOT NULL,
     'pulls', coalesce(least(s.pull_due_at, s.next_poll_at, s.sure_at) <= moment, false),
     'hints', CASE WHEN s.hinted_at <= moment THEN bridge_hints_of(r.id) ELSE '[]' END,
-    'missing', missing, 'attempt', s.attempt, 'epoch', s.lease_epoch + 1, 'due', due)
+    'missing', missing, 'attempt', s.attempt, 'epoch', bridge_next_epoch(s.lease_epoch), 'due', due)
 $leased$;
 
 -- Folds, leases due rooms for one daemon and reads their first work items: one round trip from wake to work.
@@ -270,7 +276,7 @@ BEGIN
         END;
       END IF;
       -- a room is due for as long as it is leased: if its holder disappears, the next daemon takes it at once
-      UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = s.lease_epoch + 1, asked_at = NULL,
+      UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = bridge_next_epoch(s.lease_epoch), asked_at = NULL,
         push_lane = CASE WHEN is_narrow THEN 0 WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END,
         push_due_at = least(s.push_due_at, moment),
         baselined_at = CASE WHEN s.lease_owner IS NULL THEN s.baselined_at END

@@ -124,7 +124,7 @@ BEGIN
   WHERE m.id = mapping.id;
   DELETE FROM bridge_changes WHERE ctid = ANY (places);
   -- a room is due for as long as it is leased: if its holder disappears, the next daemon takes it at once
-  UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = s.lease_epoch + 1, asked_at = NULL, push_lane = 0,
+  UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = bridge_next_epoch(s.lease_epoch), asked_at = NULL, push_lane = 0,
     push_due_at = least(s.push_due_at, clock_timestamp())
   WHERE s.resource_mapping_id = leased;
   RETURN NULL;

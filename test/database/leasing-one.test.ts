@@ -6,7 +6,7 @@ import { takeRooms, type Taken } from '../../src/sync/store/work-list.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { untilTrue } from '../support/until.ts';
 import { testsOwn } from '../support/transitions.ts';
-import { allocation, allSynced, at, booking, event, fold, open, take } from './work-list-world.ts';
+import { allocation, allSynced, at, booking, epochOf, event, fold, open, take } from './work-list-world.ts';
 
 const leaseArguments = `'00000000-0000-0000-0000-000000000001', $1, 10, 12, 7, 365, 300, true, false, true`;
 const byMany = `SELECT bridge_lease(${leaseArguments}) AS answer, false AS early`;
@@ -18,7 +18,7 @@ const byOne = `
 
 /**
  * The answer of a lease, and what it leaves of the mappings, the outbox and the rooms, taken back again. Moments: those of the
- * transaction are told as such.
+ * transaction are told as such. Without epochs, which are never the same.
  */
 async function left(db: TestDatabase, by: string, held: readonly number[] = []) {
   const session = await db.pool.connect();
@@ -31,11 +31,12 @@ async function left(db: TestDatabase, by: string, held: readonly number[] = []) 
       FROM bridge_mappings m ORDER BY id`);
     const { rows: waiting } = await session.query('SELECT reservation_id FROM bridge_changes');
     const { rows: rooms } = await session.query(`
-      SELECT to_jsonb(s) - '{updated_at}'::text[] || jsonb_build_object('push_due_at', push_due_at IS NOT NULL AND push_due_at <= clock_timestamp()) AS room
+      SELECT to_jsonb(s) - '{updated_at,lease_epoch}'::text[] || jsonb_build_object('push_due_at', push_due_at IS NOT NULL AND push_due_at <= clock_timestamp()) AS room
       FROM bridge_room_state s ORDER BY resource_mapping_id`);
     await session.query('ROLLBACK');
     const { answer, early } = leased[0]!;
-    return { early, left: { answer, mappings, waiting, rooms } };
+    const taken = answer.rooms.map((room) => ({ ...room, epoch: null }));
+    return { early, left: { answer: { ...answer, rooms: taken }, mappings, waiting, rooms } };
   } finally {
     session.release(true);
   }
@@ -210,6 +211,148 @@ test.each(['bridge_mappings', 'bridge_changes', 'bridge_room_state'])(
     }
   },
 );
+
+test('the room of one change is given with it, as it was folded', async () => {
+  await using db = await settledWorld();
+  await db.query(renamed);
+  const { folded, rooms } = await take(db.pool, { changedFirst: true });
+  assert.deepEqual(
+    [
+      folded,
+      rooms.map(({ id, due }) => [
+        id,
+        due.map((row) => [row.reservationId, row.booking?.title, row.inWindow]),
+      ]),
+    ],
+    [1, [[1, [[1, 'Renamed', true]]]]],
+  );
+  const [{ revision }] = (await db.query<{ revision: number }>(
+    'SELECT revision FROM bridge_mappings WHERE reservation_id = 1',
+  )) as [{ revision: number }];
+  assert.equal(rooms[0]!.due[0]!.revision, revision);
+});
+
+test('one change is read once, however many rooms there are', async () => {
+  await using db = await settledWorld();
+  await db.query(`INSERT INTO bridge_resource_mappings (id, resource_id, outlook_item_id)
+    SELECT 100 + n, 1000 + n, n || '@x' FROM generate_series(1, 60) n`);
+  await db.query(renamed);
+  const session = await db.pool.connect();
+  try {
+    await session.query('BEGIN');
+    const { rows: leased } = await session.query<{ answer: Taken }>(byOne, [[]]);
+    const { rows: read } = await session.query<{ scans: number }>(
+      `SELECT coalesce(idx_scan, 0) + seq_scan AS scans FROM pg_stat_xact_user_tables WHERE relname = 'bb_event_resource'`,
+    );
+    assert.deepEqual([leased[0]!.answer.folded, read], [1, [{ scans: 1 }]]);
+  } finally {
+    session.release(true);
+  }
+});
+
+describe('one change beside others who are at it', () => {
+  const untilOneWaits = (db: TestDatabase) =>
+    untilTrue(
+      db,
+      'EXISTS (SELECT FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))',
+    );
+
+  test('a settlement of the same mapping is waited for, and what it wrote down stays', async () => {
+    await using db = await settledWorld();
+    const [settling, taking] = [await db.pool.connect(), await db.pool.connect()];
+    try {
+      await settling.query('BEGIN; SELECT bridge_lock_for_settlement()');
+      await settling.query(mappingSet(`outlook_etag = 'new'`));
+      await db.query(renamed);
+      const taken = take(taking, { changedFirst: true });
+      await untilOneWaits(db);
+      await settling.query('COMMIT');
+      const [due] = (await taken).rooms[0]!.due;
+      assert.deepEqual(
+        await db.query(`SELECT revision, outlook_etag FROM bridge_mappings WHERE reservation_id = 1`),
+        [{ revision: due!.revision, outlook_etag: 'new' }],
+      );
+    } finally {
+      settling.release(true);
+      taking.release(true);
+    }
+  });
+
+  test('another daemon that folds it is waited for, and it is folded once', async () => {
+    await using db = await settledWorld();
+    await db.query(renamed);
+    const [one, two] = [await db.pool.connect(), await db.pool.connect()];
+    try {
+      await one.query('BEGIN');
+      assert.equal((await take(one, { changedFirst: true })).rooms.length, 1);
+      const second = take(two, { changedFirst: true });
+      await untilOneWaits(db);
+      await one.query('COMMIT');
+      const { folded, rooms } = await second;
+      assert.deepEqual([folded, rooms.filter(({ id }) => id === 1)], [0, []]);
+    } finally {
+      one.release(true);
+      two.release(true);
+    }
+  });
+
+  test('what a plan has folded for itself is left to it, and neither waits', async () => {
+    await using db = await settledWorld();
+    await db.query(renamed);
+    const plan = await db.pool.connect();
+    try {
+      await plan.query(`BEGIN; SET LOCAL bridge.plan = 'on'; SELECT bridge_fold(7, 365, 1000)`);
+      assert.deepEqual((await take(db.pool, { changedFirst: true })).folded, 0);
+      await plan.query('ROLLBACK');
+      assert.deepEqual((await take(db.pool, { changedFirst: true })).folded, 1);
+    } finally {
+      plan.release(true);
+    }
+  });
+
+  test('what another fold takes beside it is not taken for it', async () => {
+    await using db = await settledWorld();
+    await db.query(`UPDATE bb_event SET name = 'Renamed again' WHERE id = 1`);
+    const plan = await db.pool.connect();
+    try {
+      // the tests' own triggers write down each transition once, and would wait for the plan's
+      await plan.query(
+        `BEGIN; SET LOCAL application_name = '${testsOwn}'; SET LOCAL bridge.plan = 'on'; SELECT bridge_fold(7, 365, 1000)`,
+      );
+      await db.query(`UPDATE bb_event SET name = 'Renamed too' WHERE id = 2`);
+      const { folded, rooms } = await take(db.pool, { changedFirst: true });
+      assert.deepEqual(
+        [folded, rooms.map(({ id, due }) => [id, due[0]?.booking?.title])],
+        [1, [[2, 'Renamed too']]],
+      );
+      assert.deepEqual(await db.query('SELECT reservation_id::integer AS id FROM bridge_changes'), [
+        { id: 1 },
+      ]);
+    } finally {
+      plan.release(true);
+    }
+  });
+});
+
+test('a lease that was not committed gives no later one its epoch', async () => {
+  await using db = await settledWorld();
+  await db.query(renamed);
+  const session = await db.pool.connect();
+  try {
+    await session.query('BEGIN');
+    const { rooms: lost } = await take(session, { changedFirst: true });
+    await session.query('ROLLBACK; SELECT bridge_unlock_other_rooms(ARRAY[]::integer[])');
+    const { rooms: leased } = await take(session, { changedFirst: true });
+    assert.deepEqual(
+      [lost, leased].map((rooms) => rooms.map(({ id }) => id)),
+      [[1], [1]],
+    );
+    assert.ok(leased[0]!.epoch > lost[0]!.epoch);
+    assert.equal(leased[0]!.epoch, await epochOf(db, 1));
+  } finally {
+    session.release(true);
+  }
+});
 
 test('the room of one change is given with it, as it was folded', async () => {
   await using db = await settledWorld();

@@ -19,12 +19,8 @@ describe('taking', () => {
     const { folded, rooms } = await take(db.pool);
     assert.equal(folded, 1);
     assert.deepEqual(
-      rooms.map((room) => [
-        room.id,
-        room.epoch,
-        room.due.map((d) => `${d.reservationType} ${d.reservationId}`),
-      ]),
-      [[1, 1, ['booking 1']]],
+      rooms.map((room) => [room.id, room.due.map((d) => `${d.reservationType} ${d.reservationId}`)]),
+      [[1, ['booking 1']]],
     );
   });
 
@@ -147,17 +143,16 @@ describe('taking', () => {
         [1],
       );
       assert.deepEqual(
-        (await take(two)).rooms.map((room) => [room.id, room.epoch]),
-        [[2, 1]],
+        (await take(two)).rooms.map((room) => room.id),
+        [2],
       );
       assert.deepEqual((await take(one, { held: [1] })).rooms, []);
       const { rows: pids } = await one.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
       one.release(true);
       await db.query(`SELECT pg_terminate_backend($1, 5000)`, [pids[0]!.pid]);
-      assert.deepEqual(
-        (await take(two, { held: [2] })).rooms.map((room) => [room.id, room.epoch]),
-        [[1, 2]],
-      );
+      const [again] = (await take(two, { held: [2] })).rooms;
+      assert.equal(again?.id, 1);
+      assert.ok(again.epoch > first.rooms[0]!.epoch);
     } finally {
       two.release(true);
     }
