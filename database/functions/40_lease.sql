@@ -174,18 +174,16 @@ CREATE OR REPLACE FUNCTION bridge_stopped(rooms integer[]) RETURNS json LANGUAGE
   WHERE NOT EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.id = h.id AND r.active = 1)
 $stopped$;
 
--- A leased room: its row of the list, its state from before the lease, whether an event is `missing` (a subquery would prevent
--- inlining), and its `due` work items.
-CREATE OR REPLACE FUNCTION bridge_leased(r bridge_resource_mappings, s bridge_room_state, moment timestamptz, missing boolean, due json)
-RETURNS json LANGUAGE sql STABLE AS $leased$
+-- A leased room: its row of the list, columns of its state from before the lease, whether it `pulls`, has hints (`hinted`) or misses an
+-- event, and its `due` work items. Subqueries would prevent inlining, and a row type of bridge_room_state would prevent dropping that table.
+CREATE OR REPLACE FUNCTION bridge_leased(r bridge_resource_mappings, owner uuid, epoch bigint, baselined_at timestamptz,
+  reconciled_at timestamptz, attempt integer, pulls boolean, hinted boolean, missing boolean, due json) RETURNS json LANGUAGE sql STABLE AS $leased$
   SELECT json_build_object(
     'id', r.id, 'resourceId', r.resource_id, 'mailbox', coalesce(r.outlook_object_id, r.outlook_item_id),
     'outlookItemId', r.outlook_item_id, 'name', coalesce(r.outlook_item_name, r.outlook_item_id), 'direction', r.sync_direction,
-    'own', bridge_own_settings(r), 'baselined', s.baselined_at IS NOT NULL AND s.lease_owner IS NULL,
-    'reconciled', s.reconciled_at IS NOT NULL, 'abandoned', s.lease_owner IS NOT NULL,
-    'pulls', coalesce(least(s.pull_due_at, s.next_poll_at, s.sure_at) <= moment, false),
-    'hints', CASE WHEN s.hinted_at <= moment THEN bridge_hints_of(r.id) ELSE '[]' END,
-    'missing', missing, 'attempt', s.attempt, 'epoch', bridge_next_epoch(s.lease_epoch), 'due', due)
+    'own', bridge_own_settings(r), 'baselined', baselined_at IS NOT NULL AND owner IS NULL, 'reconciled', reconciled_at IS NOT NULL,
+    'abandoned', owner IS NOT NULL, 'pulls', coalesce(pulls, false), 'hints', CASE WHEN hinted THEN bridge_hints_of(r.id) ELSE '[]' END,
+    'missing', missing, 'attempt', attempt, 'epoch', bridge_next_epoch(epoch), 'due', due)
 $leased$;
 
 -- Folds, leases due rooms for one daemon and reads their first work items: one round trip from wake to work.
@@ -251,7 +249,9 @@ BEGIN
       END IF;
       -- Its row is read again, because a release frees the lock before its commit. A row that another transaction has locked is
       -- skipped, because that one may take any time.
-      SELECT r AS of_list, s AS state, r.resource_id, s.lease_owner, s.baselined_at, s.reconciled_at INTO room
+      SELECT r AS of_list, r.resource_id, s.lease_owner, s.lease_epoch, s.baselined_at, s.reconciled_at, s.attempt,
+        least(s.pull_due_at, s.next_poll_at, s.sure_at) <= moment AS pulls, s.hinted_at IS NOT NULL AS hinted
+      INTO room
       FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
       WHERE s.resource_mapping_id = candidate AND r.active = 1
         AND bridge_room_is_free(s.resource_mapping_id, s.retry_at, s.throttled_until, s.asked_at, moment, '{}', asked_only)
@@ -286,7 +286,8 @@ BEGIN
       ELSE
         due := bridge_due(room.resource_id, most, span.opens, span.closes, gathered.items, CASE WHEN is_narrow THEN gathered.changed END);
       END IF;
-      taken := taken || bridge_leased(room.of_list, room.state, moment, bridge_misses(room.resource_id), due);
+      taken := taken || bridge_leased(room.of_list, room.lease_owner, room.lease_epoch, room.baselined_at, room.reconciled_at, room.attempt,
+        room.pulls, room.hinted, bridge_misses(room.resource_id), due);
     END LOOP;
     -- others hold all candidates: the next ones are tried
     EXIT WHEN is_narrow OR cardinality(taken) >= rooms OR cardinality(candidates) < most_candidates;

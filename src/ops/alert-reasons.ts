@@ -3,7 +3,7 @@
  * cause is no longer found here.
  */
 import type { Queryable } from '../database.ts';
-import { isHeld, isOpenConflict } from '../sync/store/mapping-sql.ts';
+import { isHeld, isOpenConflict } from '../waits-for-person.ts';
 import type { Alert } from './alert-types.ts';
 import { alertsOf, type Read, type ReasonOptions } from './reason-words.ts';
 

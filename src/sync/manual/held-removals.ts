@@ -12,7 +12,8 @@ import type { Database, Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { makeDue, underFoldLock } from './requests.ts';
 import { failingAs } from '../store/failing.ts';
-import { heldByResource, isHeld } from '../store/mapping-sql.ts';
+import { isHeld } from '../../waits-for-person.ts';
+import { heldByResource } from '../store/mapping-sql.ts';
 import type { Manual } from './manual.ts';
 import { chosenColumns, type Chosen, type Outcome } from './outcomes.ts';
 

@@ -3,7 +3,8 @@ import type { Database } from '../../database.ts';
 import { failingAs } from '../store/failing.ts';
 import { itemsOf } from '../store/readable-items.ts';
 import { broughtOver, type Percentiles } from './activity.ts';
-import { heldByResource, isOpenConflict, mappingColumns, mappingError } from '../store/mapping-sql.ts';
+import { isOpenConflict } from '../../waits-for-person.ts';
+import { heldByResource, mappingColumns, mappingError } from '../store/mapping-sql.ts';
 import type { MappingReport } from './mapping-reports.ts';
 
 export const syncStatuses = [

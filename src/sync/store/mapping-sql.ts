@@ -1,4 +1,5 @@
 /** SQL that lists and reports share: `m` is a row of bridge_mappings. */
+import { isHeld } from '../../waits-for-person.ts';
 import { itemsOf, unreadableHint, unreadableText } from './readable-items.ts';
 
 /** What every list of mappings shows of one. */
@@ -42,16 +43,6 @@ export const organizer = `coalesce(nullif(i.organizer_name, ''), nullif(i.organi
 
 /** The state of the item `i`, by which both sides are compared. */
 export const itemState = `bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)`;
-
-/** A conflict that waits for a person; removals that the brake holds are listed by themselves. */
-export const isOpenConflict = `m.sync_status = 'conflict' AND m.conflict ->> 'kind' <> 'gone'`;
-
-/**
- * Removal `d` of mapping `m` waits for a person, because the brake holds it. A removal may also wait behind an open conflict: that is
- * decided as a conflict.
- */
-export const isHeld = `m.sync_status = 'conflict' AND coalesce(m.conflict ->> 'kind', 'gone') = 'gone'
-  AND d.released_at IS NULL AND d.applied_at IS NULL`;
 
 /** By resource: the number `n` of removals that the brake holds. */
 export const heldByResource = `
