@@ -42,6 +42,9 @@ export class Exact {
   }
 }
 
+/** A query of its own class, such as EarlyQuery. `values` is missing in the types of pg. */
+type Prepared = pg.Query & { values?: unknown[] | undefined };
+
 /** Makes a session escape and unescape texts if `encoding` is a single-byte one. Multi-byte encodings are not handled. */
 export function escapeTexts(client: pg.Client, encoding: string): void {
   const has = charactersOf(encoding);
@@ -56,10 +59,16 @@ export function escapeTexts(client: pg.Client, encoding: string): void {
     return Array.isArray(value) ? value.map(escape) : value;
   };
   const send = client.query.bind(client) as (...given: unknown[]) => unknown;
-  const query = (input: string | pg.QueryConfig, ...rest: unknown[]): unknown =>
-    typeof input === 'string' || input.values === undefined
+  const query = (input: string | pg.QueryConfig | Prepared, ...rest: unknown[]): unknown => {
+    if (input instanceof pg.Query) {
+      // sent as it is, because pg tells it of the answer
+      input.values = input.values?.map(escape);
+      return send(input, ...rest);
+    }
+    return typeof input === 'string' || input.values === undefined
       ? send(input, ...rest.map((one) => (Array.isArray(one) ? one.map(escape) : one)))
       : send({ ...input, values: input.values.map(escape) }, ...rest);
+  };
   client.query = query as typeof client.query;
   for (const type of textTypes) {
     const parse = pg.types.getTypeParser(type);
