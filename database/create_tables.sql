@@ -2435,7 +2435,7 @@ BEGIN
       -- Its row is read again, because a release frees the lock before its commit. A row that another transaction has locked is
       -- skipped, because that one may take any time.
       SELECT r AS of_list, r.resource_id, s.lease_owner, s.lease_epoch, s.baselined_at, s.reconciled_at, s.attempt,
-        least(s.pull_due_at, s.next_poll_at, s.sure_at) <= moment AS pulls, s.hinted_at IS NOT NULL AS hinted
+        least(s.pull_due_at, s.next_poll_at, s.sure_at) <= moment AS pulls, s.hinted_at <= moment AS hinted
       INTO room
       FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
       WHERE s.resource_mapping_id = candidate AND r.active = 1
@@ -2615,7 +2615,7 @@ BEGIN
     LOCK TABLE bridge_mappings, bridge_changes, bridge_room_state IN ROW EXCLUSIVE MODE;
     SELECT json_build_object('folded', cardinality(places), 'more', false, 'stopped', bridge_stopped(held),
       'rooms', json_build_array(bridge_leased(r, s.lease_owner, s.lease_epoch, s.baselined_at, s.reconciled_at, s.attempt,
-        least(s.pull_due_at, s.next_poll_at, s.sure_at) <= clock_timestamp(), s.hinted_at IS NOT NULL,
+        least(s.pull_due_at, s.next_poll_at, s.sure_at) <= clock_timestamp(), s.hinted_at <= clock_timestamp(),
         EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = r.resource_id AND n.outlook_news IN ('missing', 'gone')), CASE
         -- nothing covers the highest priority, so no cover is read
         WHEN mapping.priority_level <= 1 THEN json_build_array(bridge_work_of(mapping, known.item, w.opens, w.closes, false, false, false))
@@ -4161,7 +4161,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '7e48bfa7c9f9aa81d4a35e4a75dc41f48648a6ca1b06d9e6b200bd8518e7e84b ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '0af897701107b27a915543637462008bb2863638c95b6d4a98bd5bed39181db5 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

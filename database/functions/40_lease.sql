@@ -250,7 +250,7 @@ BEGIN
       -- Its row is read again, because a release frees the lock before its commit. A row that another transaction has locked is
       -- skipped, because that one may take any time.
       SELECT r AS of_list, r.resource_id, s.lease_owner, s.lease_epoch, s.baselined_at, s.reconciled_at, s.attempt,
-        least(s.pull_due_at, s.next_poll_at, s.sure_at) <= moment AS pulls, s.hinted_at IS NOT NULL AS hinted
+        least(s.pull_due_at, s.next_poll_at, s.sure_at) <= moment AS pulls, s.hinted_at <= moment AS hinted
       INTO room
       FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
       WHERE s.resource_mapping_id = candidate AND r.active = 1

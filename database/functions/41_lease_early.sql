@@ -93,7 +93,7 @@ BEGIN
     LOCK TABLE bridge_mappings, bridge_changes, bridge_room_state IN ROW EXCLUSIVE MODE;
     SELECT json_build_object('folded', cardinality(places), 'more', false, 'stopped', bridge_stopped(held),
       'rooms', json_build_array(bridge_leased(r, s.lease_owner, s.lease_epoch, s.baselined_at, s.reconciled_at, s.attempt,
-        least(s.pull_due_at, s.next_poll_at, s.sure_at) <= clock_timestamp(), s.hinted_at IS NOT NULL,
+        least(s.pull_due_at, s.next_poll_at, s.sure_at) <= clock_timestamp(), s.hinted_at <= clock_timestamp(),
         EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = r.resource_id AND n.outlook_news IN ('missing', 'gone')), CASE
         -- nothing covers the highest priority, so no cover is read
         WHEN mapping.priority_level <= 1 THEN json_build_array(bridge_work_of(mapping, known.item, w.opens, w.closes, false, false, false))
