@@ -28,14 +28,12 @@ export async function sendBatched(
 ): Promise<BatchAnswer[]> {
   const answers = new Array<BatchAnswer>(calls.length);
   await Promise.all(
-    chunksOf(calls, Math.min(size, mostPerBatch))
-      .flatMap(fullFours)
-      .map(async (chunk) => {
-        const found = await sendBatch(http, chunk, signal);
-        chunk.forEach(({ at }, index) => {
-          answers[at] = found[index]!;
-        });
-      }),
+    chunksOf(calls, Math.min(size, mostPerBatch)).map(async (chunk) => {
+      const found = await sendBatch(http, chunk, signal);
+      chunk.forEach(({ at }, index) => {
+        answers[at] = found[index]!;
+      });
+    }),
   );
   return answers;
 }
@@ -53,16 +51,6 @@ export async function sendOne(http: GraphHttp, call: Call, signal: AbortSignal):
 interface Placed {
   readonly at: number;
   readonly call: Call;
-}
-
-/**
- * A batch takes four places until its last call is answered, so calls beyond a multiple of four are sent singly after it, each with its
- * own place.
- */
-function fullFours(chunk: Placed[]): Placed[][] {
-  const rest = chunk.length % placesPerMailbox;
-  if (rest === 0 || chunk.length < placesPerMailbox) return [chunk];
-  return [chunk.slice(0, -rest), ...chunk.slice(-rest).map((one) => [one])];
 }
 
 function chunksOf(calls: readonly Call[], size: number): Placed[][] {
