@@ -228,7 +228,7 @@ async function runDaemon(url: string, mode: WakeMode, opened: AsyncDisposableSta
   await session.connect();
   await session.query('SET synchronous_commit = off'); // as the daemon's own session has it
   const running = (async () => {
-    // the rhythm of the work loop
+    // as the work loop takes
     let changedFirst = false;
     while (!stop.signal.aborted) {
       const from = performance.now();

@@ -141,7 +141,10 @@ interface Known {
 /** Far more than there are rooms. */
 const knownMost = 50_000;
 
-/** The subscriptions that sent notifications, in memory: room and secret of a subscription never change. `everyMs`: the pause between two reads of the table; `waitMs`: the time limit of one. */
+/**
+ * The subscriptions that sent notifications, in memory: room and secret of a subscription never change. `everyMs`: the pause
+ * between two reads of the table; `waitMs`: the time limit of one.
+ */
 function createKnownSubscriptions(db: Database, everyMs: number, waitMs: number) {
   const known = new Map<string, Known>();
   const add = createBatches({

@@ -193,7 +193,10 @@ export interface NotifiedEvent {
   readonly etag: string | null;
 }
 
-/** A changed room. With `events` these are read by their ids, after `gapMs`; without, a delta round is due, at least `gapMs` after the last one. */
+/**
+ * A changed room. With `events` these are read by their ids, after `gapMs`; without, a delta round is due, at least `gapMs` after
+ * the last one.
+ */
 export interface NotifiedRoom {
   readonly id: number;
   readonly gapMs: number;
