@@ -21,7 +21,14 @@ export const workError = `
   coalesce(m.error_message, CASE WHEN m.due_at IS NOT NULL THEN s.error_message END) AS error,
   coalesce(m.hint, CASE WHEN m.due_at IS NOT NULL THEN s.hint END) AS hint`;
 
-export const mappingTitle = `coalesce(m.booking_seen, m.booking_base, m.outlook_base, m.outlook_seen) ->> 'title'`;
+/**
+ * The title of mapping `m`. A reservation that was cancelled because of its event has no agreed state, so its title is read from the
+ * booking view, if there is one: an adapter may be detached.
+ */
+export const mappingTitle = `
+  coalesce(coalesce(m.booking_seen, m.booking_base, m.outlook_base, m.outlook_seen) ->> 'title',
+    CASE WHEN m.reservation_id IS NOT NULL AND to_regclass('public.bridge_items') IS NOT NULL
+      THEN bridge_items_of(m.reservation_type, m.reservation_id, m.resource_id) -> 0 ->> 'title' END)`;
 
 /** The item that Outlook showed when it was last read; NULL: its event does not exist. */
 export const outlookShown = `

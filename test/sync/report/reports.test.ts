@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import { createActivity } from '../../../src/sync/report/activity.ts';
+import { createMappingReports } from '../../../src/sync/report/mapping-reports.ts';
 import { createReports } from '../../../src/sync/report/reports.ts';
 import { createRoomReports } from '../../../src/sync/report/room-reports.ts';
 import { openRooms } from '../bench-of-rooms.ts';
@@ -123,4 +125,34 @@ test('an event that waits is not listed any more when the days that are kept equ
   expect(await rooms.db.query('SELECT outlook_event_id AS id FROM bridge_mappings')).toEqual([
     { id: 'event-3' },
   ]);
+});
+
+test('a reservation cancelled because of its event is listed with its title, also while the adapter is detached', async () => {
+  await using rooms = await openRooms();
+  const event = await rooms.desk.book(101, {
+    title: 'Høring',
+    from: rooms.day(1, '10:00'),
+    to: rooms.day(1, '11:00'),
+  });
+  await rooms.db.query(
+    `WITH m AS (INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, sync_status)
+       VALUES ('event', $1, 101, 'a', 'cancelled') RETURNING *)
+     INSERT INTO bridge_log (action, mapping_id, reservation_type, reservation_id, resource_id)
+     SELECT 'booking-cancelled', id, reservation_type, reservation_id, resource_id FROM m`,
+    [event.id],
+  );
+  const titles = async () => {
+    const [line] = await createActivity(rooms.db.pool).newest(1, null);
+    const { mappings } = await createMappingReports(rooms.db.pool).list({
+      type: null,
+      reservationId: null,
+      resourceId: 101,
+      status: null,
+      limit: 1,
+    });
+    return [line?.title, mappings[0]?.title];
+  };
+  expect(await titles()).toEqual(['Høring', 'Høring']);
+  await rooms.db.query('DROP VIEW bridge_items CASCADE');
+  expect(await titles()).toEqual([null, null]);
 });
