@@ -7,9 +7,13 @@ export const formerTexts = {
   'server.hint.confirm': [
     'Look at the plan (GET /plan, or the command plan), then confirm it: plan --confirm, or POST /plan/confirm.',
   ],
+  'server.hint.login': [
+    'PostgreSQL refuses our login: check DB_USER, DB_PASS (or DATABASE_URL) and pg_hba.conf.',
+  ],
   'server.hint.network': ['Check the way to GRAPH_BASE_URL and GRAPH_AUTHORITY: DNS, firewall, HTTPS_PROXY.'],
   'server.hint.onceTaken': ['Outlook can be followed once the booking system takes it.'],
   'server.hint.repair': ['The booking system refuses it; repair that and POST /booking/process-imports.'],
+  'server.hint.right': ['Grant the right to our role; `migrate` and `doctor` print the statement.'],
   'server.hint.settle': ['Try again, or change the booking; if it stays so, report it.'],
   'server.message.ended': ['It has ended, and somebody moved its event into the future.'],
   'server.message.heldBooking': [
