@@ -8,16 +8,19 @@ import { guess, type Column } from './adapter-guess.ts';
 import { adapterTexts } from './adapter-texts.ts';
 import { command } from '../command-name.ts';
 import { say } from './terminal.ts';
+import { connecting } from './with-database.ts';
 
 const queryMs = 30_000;
 
-/** Writes the folder. Throws Invalid if it exists, and Permanent if no table of the database can be one of bookings. */
+/** Writes the folder. Throws Invalid if it exists, Retryable if the database does not answer, and Permanent if no table of the database can be one of bookings. */
 export async function newCommand(folder: string): Promise<number> {
   const target = resolve(folder);
   if (existsSync(target))
     throw new Invalid('FOLDER', `${target} exists already.`, 'Name a folder that does not exist yet.');
   const { database } = toBookingConfig(readEnv());
-  const own = await openSession(database, 'outlook-booking-sync adapter new', queryMs);
+  const own = await connecting('adapter new', () =>
+    openSession(database, 'outlook-booking-sync adapter new', queryMs),
+  );
   const texts = await textsOf(own.session).finally(() => own.close());
   mkdirSync(target, { recursive: true });
   for (const [name, text] of Object.entries(texts)) writeFileSync(join(target, name), text);

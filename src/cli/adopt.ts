@@ -10,7 +10,7 @@ import { Permanent } from '../errors.ts';
 import { readLegacy, takeOver, type Legacy, type TakenOver } from './adopt-legacy.ts';
 import { migrate, namesTaken, ourNames, refuseLostBookkeeping } from './migrate.ts';
 import { oneLine, say, sayJson } from './terminal.ts';
-import { directClient } from './with-database.ts';
+import { connecting, directClient } from './with-database.ts';
 
 export interface AdoptOptions {
   readonly dryRun?: boolean;
@@ -75,7 +75,7 @@ async function renameAndRead(
 ): Promise<{ moves: Move[]; legacy: Legacy }> {
   const client = directClient(booking, 'adopt', 60_000);
   try {
-    await client.connect();
+    await connecting('adopt', () => client.connect());
     const { rows } = await client.query<{ installed: boolean }>(
       `SELECT to_regclass('public.bridge_migrations') IS NOT NULL AS installed`,
     );

@@ -6,7 +6,7 @@ import type { BookingConfig } from '../config.ts';
 import { databaseFailure } from '../database.ts';
 import { Invalid, Retryable } from '../errors.ts';
 import { locks } from '../locks.ts';
-import { directClient } from './with-database.ts';
+import { connecting, directClient } from './with-database.ts';
 
 /** SQLSTATEs of notices about an open or a missing transaction, which are not printed. */
 const transactionNotices = new Set(['25001', '25P01']);
@@ -27,7 +27,7 @@ export async function withLock<T>(
     if (!transactionNotices.has(code ?? '')) tell(message);
   });
   try {
-    await client.connect();
+    await connecting('migrate', () => client.connect());
     await client.query('SET client_min_messages = notice');
     await waitForOthers(client, tell, signal);
     return await work(client);

@@ -83,10 +83,13 @@ const formatIn = (timeZone: string) =>
 
 function print(items: readonly UndoItem[], count: number, applied: boolean, zone: string): void {
   const format = formatIn(zone);
+  // a reason names instants in UTC
+  const localized = (reason: string) =>
+    reason.replace(/\b\d{4}-\d\d-\d\dT[\d:.]+Z/g, (instant) => format.format(new Date(instant)));
   for (const item of items)
     say(
       `${reservationName(item)} «${oneLine(item.title ?? '')}» in ${resourceName(item)}, ${item.what} ` +
-        `${format.format(item.done_at)}: ${item.refused === null ? steps[item.step] : `unchanged, ${oneLine(item.refused)}`}`,
+        `${format.format(item.done_at)}: ${item.refused === null ? steps[item.step] : `unchanged, ${oneLine(localized(item.refused))}`}`,
     );
   const unchanged = items.length - count;
   say(`${count} ${applied ? 'undone; Outlook follows' : 'would be undone'}, ${unchanged} unchanged.`);

@@ -2,7 +2,14 @@
 import { migrateCommand } from '../command-name.ts';
 import { readEnv, toBookingConfig, type BookingConfig } from '../config.ts';
 import { connectionSettings, DirectClient } from '../connection.ts';
-import { databaseFailure, openPool, requestLockMs, type Database, type Queryable } from '../database.ts';
+import {
+  databaseFailure,
+  openPool,
+  requestLockMs,
+  sqlState,
+  type Database,
+  type Queryable,
+} from '../database.ts';
 import { createKeys } from '../sync/report/keys.ts';
 import { Invalid, NotInstalled, Permanent, Retryable, messageOf } from '../errors.ts';
 
@@ -47,13 +54,20 @@ export function directClient(
 }
 
 /** Throws Retryable with the settings to check if the server does not answer. */
-async function requireConnection(db: Database, commandName: string): Promise<void> {
+const requireConnection = (db: Database, commandName: string) =>
+  connecting(commandName, () => db.query('SELECT 1'));
+
+/** Runs `connect`. Throws Retryable with the settings to check if PostgreSQL does not answer. `commandName`: begins the message. */
+export async function connecting<T>(commandName: string, connect: () => Promise<T>): Promise<T> {
   try {
-    await db.query('SELECT 1');
+    return await connect();
   } catch (error) {
     const failure = databaseFailure(error, commandName);
     if (!(failure instanceof Retryable) || failure.hint !== undefined) throw failure;
-    const hint = 'Check DB_HOST and DB_PORT (or DATABASE_URL), and that PostgreSQL is running.';
+    const isThere = sqlState(error) !== null;
+    const hint = isThere
+      ? 'Check DB_NAME (or DATABASE_URL), and that PostgreSQL accepts connections.'
+      : 'Check DB_HOST and DB_PORT (or DATABASE_URL), and that PostgreSQL is running.';
     throw new Retryable(failure.message, { reach: failure.reach, hint, cause: error });
   }
 }

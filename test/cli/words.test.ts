@@ -1,5 +1,6 @@
 /** What the command line says to wrong words and settings, and its exit codes. */
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
@@ -64,11 +65,28 @@ test('wrong settings are all named, and a script gets them as JSON', async () =>
   for (const name of ['DB_HOST', 'DB_PORT', 'BOOKING_ADAPTER']) expect(said.err).toContain(`${name}:`);
 });
 
-test('a database that is away is an error that may go by', async () => {
-  const said = await cli({ DATABASE_URL: 'postgresql://u:p@127.0.0.1:1/x' }, 'mappings', 'list');
+test.each(['mappings list', 'migrate', 'adopt', 'adapter new ./never', 'adapter check', 'plan'])(
+  'to %s a database that is away is an error that may go by, with the settings to check',
+  async (line) => {
+    const app = {
+      GRAPH_TENANT_ID: randomUUID(),
+      GRAPH_CLIENT_ID: randomUUID(),
+      GRAPH_CLIENT_SECRET: 'secret',
+    };
+    const said = await cli({ ...app, DATABASE_URL: 'postgresql://u:p@127.0.0.1:1/x' }, ...line.split(' '));
+    expect(said.code).toBe(75);
+    expect(said.err).toContain('ECONNREFUSED');
+    expect(said.err).toContain('Check DB_HOST and DB_PORT');
+  },
+);
+
+test('a database that does not exist is an error that names its setting', async () => {
+  await using db = await openTestDatabase({ schema: 'portico' });
+  const url = new URL(db.url);
+  url.pathname = '/never';
+  const said = await cli({ DATABASE_URL: url.href }, 'migrate');
   expect(said.code).toBe(75);
-  expect(said.err).toContain('ECONNREFUSED');
-  expect(said.err).toContain('Check DB_HOST and DB_PORT');
+  expect(said.err).toContain('Check DB_NAME');
 });
 
 test('a database without the bridge is told what to run', async () => {
