@@ -13,6 +13,7 @@ import {
   mappingId,
   newRoutes,
   resourceId,
+  text,
   json,
 } from './schema.ts';
 import { shownItem, shownSide } from './sides.ts';
@@ -87,7 +88,7 @@ const listRoute = createRoute({
       limit: limit(100),
       resource_id: resourceId.optional(),
       kind: z.enum(kinds).optional(),
-      q: z.string().max(200).optional().openapi({
+      q: text(200).optional().openapi({
         description: 'Part of a title, or of the name of the organiser or the room.',
       }),
     }),

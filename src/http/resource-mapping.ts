@@ -4,7 +4,7 @@ import { Invalid } from '../errors.ts';
 import type { createRoomList } from '../sync/manual/room-list.ts';
 import { Problem } from './problem.ts';
 import { ownSettings, settingFields } from './room-settings.ts';
-import { answers, bodyResourceId, instant, mappingId, newRoutes, resourceId, text, json } from './schema.ts';
+import { answers, bodyResourceId, instant, newRoutes, resourceId, text, whole, json } from './schema.ts';
 
 export interface ResourceMappingParts {
   readonly roomList: ReturnType<typeof createRoomList>;
@@ -59,7 +59,8 @@ const added = z.object({
 });
 const changed = z.object(fields).partial();
 const one = z.object({ success, message: z.string(), mapping_id: z.number().int(), mapping });
-const params = z.object({ id: mappingId });
+/** The column is an integer. */
+const params = z.object({ id: whole(2 ** 31 - 1).openapi({ type: 'integer', example: 1 }) });
 
 const listRoute = createRoute({
   method: 'get',

@@ -8,12 +8,13 @@ import { Named, resolveNamed } from './named.ts';
 const limitMost = 1_000;
 const clipped = (value: unknown) => `'${String(value).slice(0, 60)}'`;
 
-/** Text that PostgreSQL can store: without NUL. */
+/** Text that PostgreSQL can store: without NUL and without half of a surrogate pair. */
 export const text = (most: number) =>
   z
     .string({ error: ({ input }) => (input === undefined ? 'is missing' : 'is no text') })
     .max(most, { error: `is longer than ${most} characters` })
-    .regex(/^[^\0]*$/, { error: 'has a NUL in it' });
+    .regex(/^[^\0]*$/, { error: 'has a NUL in it' })
+    .refine((value) => value.isWellFormed(), { error: 'has half of a surrogate pair in it' });
 
 /** A whole number in a path or query string, from 0 to `most`. */
 export const whole = (most: number) =>

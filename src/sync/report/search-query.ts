@@ -1,6 +1,6 @@
 /** The query of a search: a reservation, an event, a date, and words. Pure. */
 import { Invalid } from '../../errors.ts';
-import { type Id, toId } from '../../id.ts';
+import { readId, type Id } from '../../id.ts';
 import { isUuid, keyId } from '../../keys.ts';
 import { readDate, type Days } from './search-dates.ts';
 import { fold, folded } from './search-words.ts';
@@ -44,13 +44,13 @@ export function understand(
   if (reservation !== null) return { ...nothing, reservation };
   const outlookId = tokens.length === 1 ? outlookIdIn(tokens[0]!) : null;
   if (outlookId !== null && outlookId.length >= 40) return { ...nothing, outlookId };
-  const number = tokens.length === 1 ? anyId.exec(tokens[0]!)?.[1] : undefined;
+  const number = tokens.length === 1 ? readId(anyId.exec(tokens[0]!)?.[1] ?? '') : null;
   const rest: string[] = [];
   let days: Understood['days'] = null;
   let time: Understood['time'] = null;
   for (let at = 0; at < tokens.length;) {
     const date: ReturnType<typeof readDate> =
-      days === null && number === undefined ? readDate(tokens, at, today) : null;
+      days === null && number === null ? readDate(tokens, at, today) : null;
     const clock: ReturnType<typeof readTime> = date === null && time === null ? readTime(tokens, at) : null;
     if (date !== null) days = date.days;
     else if (clock !== null) time = clock.time;
@@ -64,7 +64,7 @@ export function understand(
     words: (telling.length > 0 || days !== null ? telling : words).slice(0, mostWords),
     days,
     time,
-    reservation: number === undefined ? null : { type: null, id: toId(number) },
+    reservation: number === null ? null : { type: null, id: number },
     outlookId,
   };
 }
@@ -77,9 +77,11 @@ const fillers = new Set(
 function reservationIn(tokens: readonly string[], types: readonly string[]): Understood['reservation'] {
   const [, first, digits] = /^(\p{L}[\w-]*)[/ ]#?(\d{1,19})$/u.exec(tokens.join(' ')) ?? [];
   if (first === undefined || digits === undefined) return null;
+  const id = readId(digits);
+  if (id === null) return null;
   const type = types.find((known) => fold(known) === fold(first));
-  if (type !== undefined) return { type, id: toId(digits) };
-  return tokens.length === 1 && types.length === 0 ? { type: first, id: toId(digits) } : null;
+  if (type !== undefined) return { type, id };
+  return tokens.length === 1 && types.length === 0 ? { type: first, id } : null;
 }
 
 /** `booking/KEY`, or a uuid alone if there is only one type; a uuid in capitals is the same uuid. */
@@ -98,7 +100,8 @@ const shortestOutlookId = 3;
 function outlookIdIn(token: string): string | null {
   const [, inside] = /(?:[?&]itemid=|\/item\/|\/events\/)([^&/?#]+)/i.exec(token) ?? [];
   const id = decoded(inside ?? token);
-  if (/^https?:/i.test(id) || id.length < shortestOutlookId || /^\d+$/.test(id)) return null;
+  // an encoded address may contain a NUL, which PostgreSQL refuses
+  if (/^https?:|\0/i.test(id) || id.length < shortestOutlookId || /^\d+$/.test(id)) return null;
   return id;
 }
 
