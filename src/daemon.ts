@@ -11,7 +11,7 @@ import { openAlerts } from './daemon/alerting.ts';
 import type { Daemon } from './daemon/core.ts';
 import { keepRunning } from './daemon/keep-running.ts';
 import { createPlanReport, openPlanner } from './daemon/planning.ts';
-import { openPool, requestLockMs, type Database } from './database.ts';
+import { openPool, type Database } from './database.ts';
 import { Retryable, messageOf, type Permanent } from './errors.ts';
 import type { Fact, Tell } from './facts.ts';
 import { createApp } from './http/app.ts';
@@ -68,7 +68,7 @@ export interface ServiceOptions {
 /** Opens the HTTP server. Throws Permanent when its address is in use. */
 export async function openService({ config, log, prepare }: ServiceOptions): Promise<Service> {
   await using opened = new AsyncDisposableStack();
-  const db = openPool(config.database, 'bridge http', 6, 30_000, requestLockMs);
+  const db = openPool(config.database, 'bridge http', 6);
   opened.defer(() => db.end());
   // notifications are stored although all other connections are busy
   const receiverDb = openPool(config.database, 'bridge webhook', 2, 2_500, 300);

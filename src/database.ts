@@ -23,20 +23,20 @@ const int8Array: number = 1016; // pg_type.oid, not in pg's constants; pg parses
 const textsOf = pg.types.getTypeParser(int8Array) as (text: string) => (string | null)[];
 pg.types.setTypeParser(int8Array, (text) => textsOf(text).map((one) => (one === null ? null : toId(one))));
 
-/** For requests and commands of users: they end with an error after this time beside another session's open transaction. */
+/** For requests and commands: they end with an error after this time beside another session's open transaction. */
 export const requestLockMs = 5_000;
 
 /**
  * A pool of at most `max` connections. A broken idle connection is dropped without an error. A query without an answer within
- * `queryMs` fails and closes its connection, because it may be half-open. A statement fails that waits for `lockMs` for a row of
- * another session's open transaction; 0: it waits until then.
+ * `queryMs` fails and closes its connection, because it may be half-open. A statement fails that waits for `lockMs` for a lock of
+ * another session's open transaction.
  */
 export function openPool(
   config: DatabaseConfig,
   name: string,
   max = 8,
   queryMs = 30_000,
-  lockMs = 0,
+  lockMs = requestLockMs,
 ): Database {
   return poolOf(config, connectionSettings(config, name, [`lock_timeout=${lockMs}ms`]), max, queryMs);
 }
@@ -194,9 +194,16 @@ export function inTransaction<T>(db: Database, work: (client: pg.PoolClient) => 
 /** read_only_sql_transaction: a standby, or default_transaction_read_only. */
 const readOnly = '25006';
 const lockNotAvailable = '55P03';
-const lockedHint =
-  "Another session's open transaction has locked a row that this needs: commit it or roll it back, and try again. pg_stat_activity " +
-  'shows it by its xact_start.';
+const endIt = ': commit it or roll it back, and try again. pg_stat_activity shows it by its xact_start.';
+
+/** The remedy after waiting for a lock. The context of the error names a row, or the function that takes a lock of ours. */
+function lockedHint({ message, where = '' }: pg.DatabaseError): string {
+  if (/\bbridge_lock_\w+/.test(where))
+    return 'A daemon or another request works on the same items: try again in a moment. Nothing was lost.';
+  return /\btuple \(|\bon row\b/.test(`${message} ${where}`)
+    ? `Another session's open transaction has locked a row that this needs${endIt}`
+    : `Another session's open transaction holds a lock that this needs, for example of LOCK TABLE or ALTER TABLE${endIt}`;
+}
 const retryableStates = /^(08|53|57P0|3D000|25006|BR001)/;
 /** serialization_failure, deadlock_detected, lock_not_available, query_canceled */
 const contendedStates = /^(40001|40P01|55P03|57014)$/;
@@ -270,7 +277,11 @@ export function databaseFailure(error: unknown, task: string): Error {
       ? new Retryable(message, { reach: 'side', cause: error })
       : (error as Error);
   if (state === lockNotAvailable)
-    return new Retryable(message, { reach: 'item', hint: lockedHint, cause: error });
+    return new Retryable(message, {
+      reach: 'item',
+      hint: lockedHint(error as pg.DatabaseError),
+      cause: error,
+    });
   if (contendedStates.test(state)) return new Retryable(message, { reach: 'item', cause: error });
   if (retryableStates.test(state)) return new Retryable(message, { reach: 'side', cause: error });
   if (/^28/.test(state))

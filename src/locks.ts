@@ -7,8 +7,6 @@ export const locks = {
   room: '7230911',
   /** Held while a daemon polls the outbox; triggers then send no NOTIFY. */
   adaptiveNotify: '7230912, 1',
-  /** Folds and the choice of a conflict's side exclude settlements, which write the same rows. */
-  fold: '7230912, 2',
   /** One `migrate` at a time. */
   migrate: '7230912, 3',
   /** One daemon at a time raises and closes alerts. */

@@ -22,7 +22,7 @@ export async function withLock<T>(
   work: (client: pg.Client) => Promise<T>,
 ): Promise<T> {
   // bounds the wait of bookings behind our lock requests
-  const client = directClient(config, 'migrate', 120_000, ['lock_timeout=500ms']);
+  const client = directClient(config, 'migrate', 120_000, 500);
   client.on('notice', ({ code, message = '' }) => {
     if (!transactionNotices.has(code ?? '')) tell(message);
   });

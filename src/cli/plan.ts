@@ -3,7 +3,7 @@
  * synchronization of daemons with START_MODE=plan, or of a copied or restored database.
  */
 import { readEnv, toConfig } from '../config.ts';
-import { openPlanPool, openPool, requestLockMs } from '../database.ts';
+import { openPlanPool, openPool } from '../database.ts';
 import { Invalid, Permanent } from '../errors.ts';
 import { hasKeys, keyId } from '../keys.ts';
 import { withKeys } from '../sync/with-keys.ts';
@@ -91,7 +91,7 @@ async function confirm(options: PlanCommandOptions): Promise<number> {
     throw new Permanent('START_MODE is shadow: nothing is written, even after a confirmation.', {
       hint: 'Set START_MODE=plan, restart, and confirm; or set START_MODE=sync.',
     });
-  const db = openPool(config.database, 'outlook-booking-sync plan', 1, 30_000, requestLockMs);
+  const db = openPool(config.database, 'outlook-booking-sync plan', 1);
   try {
     const start = createStart({ db, mode: 'plan' });
     const { hold } = await start.read();

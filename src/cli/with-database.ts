@@ -22,7 +22,7 @@ export async function withDatabase<T>(
   work: (db: Database, config: BookingConfig) => Promise<T>,
 ): Promise<T> {
   const config = toBookingConfig(readEnv());
-  const db = openPool(config.database, `outlook-booking-sync ${commandName}`, 3, 30_000, requestLockMs);
+  const db = openPool(config.database, `outlook-booking-sync ${commandName}`, 3);
   return await onPool(db, commandName, () => work(db, config));
 }
 
@@ -38,15 +38,18 @@ export async function onPool<T>(db: Database, commandName: string, work: () => P
   }
 }
 
-/** A client of a command that needs a session of its own; not connected yet. `startup`: start-up settings, which RESET restores. */
+/**
+ * A client of a command that needs a session of its own; not connected yet. `lockMs`: as for `openPool`; a start-up setting, which
+ * RESET restores.
+ */
 export function directClient(
   { database }: BookingConfig,
   commandName: string,
   queryMs: number,
-  startup: readonly string[] = [],
+  lockMs = requestLockMs,
 ): DirectClient {
   const client = new DirectClient(database, {
-    ...connectionSettings(database, `outlook-booking-sync ${commandName}`, startup),
+    ...connectionSettings(database, `outlook-booking-sync ${commandName}`, [`lock_timeout=${lockMs}ms`]),
     query_timeout: queryMs,
   });
   client.on('error', () => undefined); // the query under way rejects; that is enough

@@ -1,6 +1,7 @@
 /** Connections of the pool that break while they are in use, and statements that are given up. */
 import { expect, test } from 'vitest';
-import { inTransaction, onConnection, openPool } from '../../src/database.ts';
+import { databaseFailure, inTransaction, onConnection, openPool } from '../../src/database.ts';
+import { underFoldLock } from '../../src/sync/manual/requests.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openProxy } from '../support/proxy.ts';
 import { untilTrue } from '../support/until.ts';
@@ -98,5 +99,26 @@ test('a statement that is given up while it works is left to its end', async () 
   const slow = pool.query('UPDATE bb_resource SET sort = 77 FROM pg_sleep(2) WHERE id = 101');
   await expect(slow).rejects.toThrow('Query read timeout');
   await untilTrue(db, 'EXISTS (SELECT FROM bb_resource WHERE id = 101 AND sort = 77)');
+  await pool.end();
+});
+
+test.each([
+  [
+    'a row',
+    'SELECT FROM bridge_settings FOR UPDATE',
+    'UPDATE bridge_settings SET value = value',
+    'has locked a row',
+  ],
+  ['a table', 'LOCK TABLE bridge_settings', 'SELECT FROM bridge_settings', 'for example of LOCK TABLE'],
+  ['the lock of the fold', 'SELECT bridge_lock_for_fold()', null, 'works on the same items'],
+])('a wait for %s that is too long is answered with its cause', async (_, theirs, ours, cause) => {
+  await using db = await openTestDatabase({ schema: 'bridge' });
+  const pool = openPool(db.config, 'a test', 1, 30_000, 20);
+  const failure = await inTransaction(db.pool, async (client) => {
+    await client.query(theirs);
+    const waiting = ours === null ? underFoldLock(pool, () => Promise.resolve()) : pool.query(ours);
+    return await waiting.then(null, (error: unknown) => databaseFailure(error, 'a test'));
+  });
+  expect(failure).toMatchObject({ name: 'Retryable', hint: expect.stringContaining(cause) });
   await pool.end();
 });

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { Permanent } from '../../src/errors.ts';
+import { spoilColumn } from '../sync/failing-row.ts';
 import { failed } from '../sync/outlook-in-memory.ts';
 import { openApi, type Answer } from './api.ts';
 
@@ -313,3 +314,27 @@ test('a parameter that is wrong is refused, and named', async () => {
     expect(answer.body['error']).toContain(field);
   }
 });
+
+test.each([
+  ['POST', '/sync/item'],
+  ['POST', '/cancel/booking'],
+])(
+  '%s %s of a reservation that the booking system cannot show names it, and the remedy',
+  async (method, path) => {
+    await using api = await openApi();
+    const { id } = await api.desk.book(101, {
+      title: 'bad',
+      from: api.day(1, '10:00'),
+      to: api.day(1, '11:00'),
+    });
+    await spoilColumn(api, 'active');
+    const answer = await api.call(method, `${path}/event/${id}/101`);
+    expect(answer).toMatchObject({
+      status: 422,
+      body: {
+        error: `the booking system cannot show event ${id}: division by zero (SQLSTATE 22012)`,
+        hint: expect.stringContaining('bridge_items'),
+      },
+    });
+  },
+);

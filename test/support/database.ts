@@ -35,7 +35,7 @@ export async function openTestDatabase({ schema }: { readonly schema: Schema }):
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
   const config: DatabaseConfig = { url: url.href, ssl: false };
-  const pool = openPool(config, 'test', 20);
+  const pool = openPool(config, 'test', 20, 30_000, 0);
   const byHand = openPool(config, testsOwn, 4);
   // a copy of a template is an installation of its own
   if (schema === 'bridge' || schema.startsWith('installed '))

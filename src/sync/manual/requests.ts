@@ -2,12 +2,14 @@
  * The queries of manual requests: choose items, make them due, and read whether they are settled. Deadlocks are avoided by order: rooms
  * are locked before mappings and by ascending id, as in a reconcile, and mappings of several rooms only under the fold lock.
  */
-import { inTransaction, type Database, type Queryable } from '../../database.ts';
+import { failureInWords } from '../../adapter-error.ts';
+import { concernsRows, inTransaction, type Database, type Queryable } from '../../database.ts';
+import { Permanent } from '../../errors.ts';
 import type { Id } from '../../id.ts';
 import { msLeft, type Call } from './call.ts';
+import { unreadableHint } from '../store/readable-items.ts';
 import type { Window } from '../store/work-list.ts';
 import { chosenColumns, type Change, type Chosen } from './outcomes.ts';
-import { locks } from '../../locks.ts';
 
 /**
  * Runs `work` in a transaction with the fold lock (database/functions/30_fold.sql): no fold and no settlement is in progress, so our
@@ -15,9 +17,7 @@ import { locks } from '../../locks.ts';
  */
 export const underFoldLock = <T>(db: Database, work: (client: Queryable) => Promise<T>): Promise<T> =>
   inTransaction(db, async (client) => {
-    await client.query(
-      `SELECT pg_advisory_xact_lock(${locks.fold}), set_config('lock_timeout', '500ms', true)`,
-    );
+    await client.query(`SELECT bridge_lock_for_fold(), set_config('lock_timeout', '500ms', true)`);
     return await work(client);
   });
 
@@ -188,6 +188,7 @@ export interface KnownReservation {
   readonly live: boolean;
 }
 
+/** Throws Permanent if the booking system cannot show the reservation. */
 export async function readItem(
   db: Queryable,
   type: string,
@@ -195,7 +196,7 @@ export async function readItem(
   resourceId: number,
   window: Window,
 ): Promise<KnownReservation> {
-  const { rows } = await db.query<KnownReservation>({
+  const query = {
     name: 'read_item',
     text: `
       SELECT r.id IS NOT NULL AS mapped, r.sync_direction AS direction, i.active,
@@ -208,8 +209,16 @@ export async function readItem(
       LEFT JOIN bridge_items i ON i.reservation_type = $1 AND i.reservation_id = $2 AND i.resource_id = $3
       LEFT JOIN bridge_mappings m ON m.reservation_type = $1 AND m.reservation_id = $2 AND m.resource_id = $3`,
     values: [type, id, resourceId, window.pastDays, window.futureDays],
-  });
-  return rows[0]!;
+  };
+  try {
+    return (await db.query<KnownReservation>(query)).rows[0]!;
+  } catch (error) {
+    if (!concernsRows(error)) throw error;
+    throw new Permanent(`the booking system cannot show ${type} ${id}: ${failureInWords(error)}`, {
+      hint: unreadableHint,
+      cause: error,
+    });
+  }
 }
 
 export interface Populated {
