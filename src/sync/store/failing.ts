@@ -1,7 +1,7 @@
 /** Failures of statements: as errors of our kinds, refused rows apart from the others, contended rows tried again. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { databaseFailure, sqlState, type Queryable } from '../../database.ts';
-import { Retryable } from '../../errors.ts';
+import { Permanent, Retryable } from '../../errors.ts';
 
 /** The same work; a failure of the database is thrown as one of our kinds. */
 export function failingAs<Args extends unknown[], Result>(
@@ -17,9 +17,12 @@ export function failingAs<Args extends unknown[], Result>(
   };
 }
 
-/** PostgreSQL refused the statement and would refuse it again. */
-export const isRefusedForGood = (error: unknown): error is Error =>
-  sqlState(error) !== null && !(databaseFailure(error, 'write down') instanceof Retryable);
+/** PostgreSQL refused the statement because of its content, and would refuse it again. Without a privilege it refuses all contents. */
+export function isRefusedForGood(error: unknown): error is Error {
+  if (sqlState(error) === null) return false;
+  const failure = databaseFailure(error, 'write down');
+  return !(failure instanceof Retryable || (failure instanceof Permanent && failure.reach === 'side'));
+}
 
 /** An item that PostgreSQL refuses by itself, and why. */
 export interface RefusedItem<T> {

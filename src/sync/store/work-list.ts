@@ -2,8 +2,8 @@
  * The work list: due rooms, their leases and work items. The queries are functions of our schema (`database/functions`), so
  * taking work and storing its outcome is one round trip each.
  */
-import { databaseFailure, isContended, queryEarly, type Queryable } from '../../database.ts';
-import { Permanent, Retryable } from '../../errors.ts';
+import { isContended, queryEarly, type Queryable } from '../../database.ts';
+import { Retryable } from '../../errors.ts';
 import type { RoomSettings } from '../../room-settings.ts';
 import { isRefusedForGood } from './failing.ts';
 import { workItemOf, type WorkItem, type WorkRow } from './work-item.ts';
@@ -110,11 +110,7 @@ export async function takeRooms(session: Queryable, options: TakeOptions): Promi
 }
 
 /** The failure of one row of the booking system, or a row of ours locked by an open transaction: others may work. */
-function mayConcernOne(error: unknown): boolean {
-  if (isContended(error)) return true;
-  const failure = databaseFailure(error, 'take what is due');
-  return isRefusedForGood(error) && !(failure instanceof Permanent && failure.reach === 'side');
-}
+const mayConcernOne = (error: unknown): boolean => isContended(error) || isRefusedForGood(error);
 
 /**
  * Folds at most `most` outbox rows change by change, and changes put aside earlier whose retry is due. A failing change is put aside

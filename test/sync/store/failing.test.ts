@@ -1,6 +1,8 @@
 /** What PostgreSQL refuses of one item leaves the others of the same write alone. */
 import { expect, test } from 'vitest';
+import { inTransaction } from '../../../src/database.ts';
 import { Permanent } from '../../../src/errors.ts';
+import { oneByOne } from '../../../src/sync/store/failing.ts';
 import { failed } from '../outlook-in-memory.ts';
 import { at, dinner, heard, open, room, type Rooms } from '../two-way-world.ts';
 
@@ -101,3 +103,17 @@ test.each(['by a notification', 'in a full scan'])(
     expect((await w.reserved()).map(({ item }) => item.title)).toEqual(['Lunch']);
   },
 );
+
+test('what is refused for want of a privilege is not tried again item by item', async () => {
+  await using w = await open();
+  let tries = 0;
+  const refused = inTransaction(w.db.pool, async (client) => {
+    await client.query('SET LOCAL ROLE pg_monitor'); // a role of every server, without a right on our tables
+    return await oneByOne([1, 2, 3], () => {
+      tries += 1;
+      return client.query('UPDATE bridge_mappings SET hint = hint');
+    });
+  });
+  await expect(refused).rejects.toMatchObject({ code: '42501' });
+  expect(tries).toBe(1);
+});
