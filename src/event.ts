@@ -65,6 +65,15 @@ export interface OutlookEvent {
 export const dated = <Event extends Pick<OutlookEvent, 'type'>>(event: Event | null): Event | null =>
   event?.type === 'seriesMaster' ? null : event;
 
+/** From the creation to the last change; NaN: unknown. */
+export const sinceCreationMs = ({
+  createdAt,
+  lastModifiedAt,
+}: Pick<OutlookEvent, 'createdAt' | 'lastModifiedAt'>): number =>
+  Date.parse(lastModifiedAt ?? '') - Date.parse(createdAt ?? '');
+/** After the creation of an event, for changes by Exchange itself. */
+export const createdWithinMs = 1_000;
+
 /** The name, or else the address, of the organiser that invited the room; null: the room is the organiser, or it is unknown. */
 export const invitedBy = ({ isOrganizer, organizer }: Pick<OutlookEvent, 'isOrganizer' | 'organizer'>) =>
   isOrganizer || organizer === null ? null : organizer.name || organizer.email || null;

@@ -262,13 +262,18 @@ BEGIN
         CONTINUE;
       END IF;
       -- Its last holder disappeared during its work: there may be a create that was not stored (hence the full scan), and the state
-      -- of the events of due mappings is unknown, so they are read. A row that a person's transaction has locked is not waited for.
+      -- of the events of due mappings is unknown, so they are read. A mapping without an event whose reservation is cancelled or gone
+      -- is kept as after a create without an answer: it is the record by which an event of that create is known as ours. A row that
+      -- a person's transaction has locked is not waited for.
       IF room.lease_owner IS NOT NULL THEN
         BEGIN
-          PERFORM FROM bridge_mappings m WHERE m.resource_id = room.resource_id AND m.due_at IS NOT NULL AND m.outlook_event_id IS NOT NULL
-            AND m.sync_status <> 'cancelled' FOR NO KEY UPDATE NOWAIT;
+          PERFORM FROM bridge_mappings m WHERE m.resource_id = room.resource_id AND m.due_at IS NOT NULL AND m.sync_status <> 'cancelled'
+            AND (m.outlook_event_id IS NOT NULL OR NOT m.present AND m.agreement = 'never') FOR NO KEY UPDATE NOWAIT;
           UPDATE bridge_mappings SET outlook_news = coalesce(outlook_news, 'look'), revision = revision + 1
           WHERE resource_id = room.resource_id AND due_at IS NOT NULL AND outlook_event_id IS NOT NULL AND sync_status <> 'cancelled';
+          UPDATE bridge_mappings SET agreement = 'unanswered', booking_base = '{}', revision = revision + 1
+          WHERE resource_id = room.resource_id AND due_at IS NOT NULL AND outlook_event_id IS NULL AND sync_status <> 'cancelled'
+            AND NOT present AND agreement = 'never';
         EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
           PERFORM bridge_unlock_room(candidate);
           passed_by := passed_by || candidate;

@@ -11,6 +11,7 @@ import type { Decision } from './decision.ts';
 import { outcome, type Outcome } from './outcome.ts';
 import { heldBack, lostNews } from './settlement/conflict.ts';
 import { goneFirst } from './settlement/failed.ts';
+import { adopted } from './settlement/written.ts';
 
 /** Removals of one room, of all rooms, and of this round of the room. */
 interface Counted {
@@ -85,9 +86,10 @@ export function createBrake({ db, brake, tell, unseen = { removing: 0, synced: 0
   }
 
   return async function holdBack(room: LeasedRoom, decisions: readonly Decision[]): Promise<Braked> {
-    // an event that was found to be gone just now is stored first, so that it is counted
-    const uncounted = decisions.filter((one) => hasDisappeared(one) && one.mapped.news !== 'gone');
-    const counted = decisions.filter((one) => !uncounted.includes(one));
+    // an event that was found, or found to be gone, just now is stored first, so that it is counted
+    const found = decisions.filter((one) => removesWithoutRows(one) && one.mapped.eventId === null);
+    const gone = decisions.filter((one) => hasDisappeared(one) && one.mapped.news !== 'gone');
+    const counted = decisions.filter((one) => !found.includes(one) && !gone.includes(one));
     const removals = counted.filter((one) => hasDisappeared(one) || removesWithoutRows(one));
     const may =
       removals.length === 0
@@ -99,7 +101,9 @@ export function createBrake({ db, brake, tell, unseen = { removing: 0, synced: 0
     const held = removals.filter(({ mapped }) => !may.has(mapped.id));
     return {
       allowed: counted.filter((one) => !held.includes(one)),
-      held: outcome({ settlements: [...uncounted.map(goneFirst), ...held.map(heldBack)] }),
+      held: outcome({
+        settlements: [...found.map(foundFirst), ...gone.map(goneFirst), ...held.map(heldBack)],
+      }),
     };
   };
 }
@@ -113,6 +117,8 @@ const hasDisappeared = (decision: Decision) =>
 /** The event is to be removed because the rows of its reservation are gone. */
 const removesWithoutRows = ({ action, mapped: { active, elsewhere } }: Decision) =>
   active === null && !elsewhere && (action.do === 'remove' || action.do === 'decline');
+
+const foundFirst = (decision: Decision) => adopted(decision, decision.adopted!);
 
 /** The event exists and is shown as free, and a person chose to follow that. */
 const isFreeByChoice = ({ conflict, resolution }: Mapped) =>

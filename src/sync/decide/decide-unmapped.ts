@@ -1,5 +1,5 @@
 /** The action for an event without a mapping, from the event and our records about it. Pure. */
-import type { OutlookEvent } from '../../event.ts';
+import { createdWithinMs, sinceCreationMs, type OutlookEvent } from '../../event.ts';
 import { sameItem, type Item, type ReservationKey } from '../../item.ts';
 import type { PropertiesRecord } from '../match/candidates.ts';
 import { isItsEvent } from '../match/match.ts';
@@ -63,8 +63,8 @@ const twinNote = 'Its meeting is in the calendar twice, and the other event has 
 export function decideUnmapped(unmapped: UnmappedInput, policy: UnmappedPolicy): UnmappedAction {
   const { event, item, due, mapping, revives = null, hasTwin = false } = unmapped;
   if (mapping !== null) return { do: 'attach', mapping };
-  // its reservation was cancelled meanwhile, or has another event
-  if (unmapped.isOwnCreate === true) return { do: 'take-out' };
+  const own = unmapped.isOwnCreate === true ? ownCreate(unmapped, event.properties!, policy) : null;
+  if (own !== null) return own;
   if (!unmapped.inWindow) return { do: 'forget', reason: 'it lies outside the days that are kept equal' };
   if (unmapped.isCancelledDate === true && due.resolution === null) return { do: 'take-out' };
   const wait = waitOf(event.shows);
@@ -88,25 +88,53 @@ export function decideUnmapped(unmapped: UnmappedInput, policy: UnmappedPolicy):
   return { do: 'import', overlap: allows ? 'allow' : 'refuse', revives };
 }
 
+/** We created it: its reservation has another event, or has ended. Null: a person keeps it. */
+function ownCreate(
+  unmapped: UnmappedInput,
+  named: ReservationKey,
+  { followed }: UnmappedPolicy,
+): UnmappedAction | null {
+  const { event, due, properties } = unmapped;
+  const { mapping, reservation } = properties;
+  if (mapping?.unrecorded !== true || reservation?.active === true) return { do: 'take-out' };
+  if (due.resolution === 'outlook') return null;
+  // it was created and edited while nothing was recorded: it may be wanted although its reservation has ended
+  const mayBeEdited = !(sinceCreationMs(event) <= createdWithinMs);
+  if (followed && mayBeEdited)
+    return askPerson(unmapped, named, reservation === null ? 'which is not there' : 'which is cancelled');
+  // the brake counts events whose reservation has no rows
+  return reservation === null ? { do: 'attach-to', reservation: named } : { do: 'take-out' };
+}
+
+function askPerson(
+  { item, due }: UnmappedInput,
+  named: ReservationKey,
+  difference: string,
+): UnmappedAction | null {
+  if (due.resolution === 'booking') return { do: 'take-out' };
+  if (due.resolution === 'outlook') return null;
+  const message = `It carries the extended properties of ${named.type} ${named.id}, ${difference}.`;
+  return { do: 'flag', conflict: { kind: 'orphan', outlook: item }, message };
+}
+
 /** By the reservation that its extended properties name; null: it is a copy of that one's event and handled as any other event. */
 function byProperties(
-  { event, item, due, properties: { mapping, reservation, logged } }: UnmappedInput,
+  unmapped: UnmappedInput,
   named: ReservationKey,
   { show }: UnmappedPolicy,
 ): UnmappedAction | null {
-  const askPerson = (difference: string): UnmappedAction | null => {
-    if (due.resolution === 'booking') return { do: 'take-out' };
-    if (due.resolution === 'outlook') return null;
-    const message = `It carries the extended properties of ${named.type} ${named.id}, ${difference}.`;
-    return { do: 'flag', conflict: { kind: 'orphan', outlook: item }, message };
-  };
+  const { event, item, due, properties } = unmapped;
+  const { mapping, reservation, logged } = properties;
   // its reservation has or had another event
-  if (mapping !== null && mapping.status !== 'cancelled' && !mapping.never) return null;
+  if (mapping !== null && mapping.status !== 'cancelled' && !mapping.never && !mapping.unrecorded)
+    return null;
   // a person kept it although its reservation is cancelled or gone
   if (due.resolution === 'outlook' && reservation?.active !== true) return null;
   if (reservation === null)
     // deleted if it is certainly ours and the brake allows it
-    return logged ? { do: 'attach-to', reservation: named } : askPerson('which is not there');
+    return logged
+      ? { do: 'attach-to', reservation: named }
+      : askPerson(unmapped, named, 'which is not there');
   const shown = reservation.item === null ? [] : [reservation.item, show(reservation.item)];
   // the event of a lost mapping; an event that shows neither its time nor its title may be any event
   const isIts = isItsEvent(shown, event);
@@ -116,14 +144,16 @@ function byProperties(
     if (!reservation.here) return null;
     return mapping === null && isIts
       ? { do: 'attach-to', reservation: named }
-      : askPerson('which is at another time under another title');
+      : askPerson(unmapped, named, 'which is at another time under another title');
   }
   if (mapping === null)
     return isIts
       ? { do: 'take-out' }
-      : askPerson('which is cancelled, and was at another time under another title');
+      : askPerson(unmapped, named, 'which is cancelled, and was at another time under another title');
   // its reservation is cancelled: a late create is taken out, a copy is handled as any other event
-  return shown.some((one) => sameItem(one, item)) ? { do: 'take-out' } : null;
+  if (shown.some((one) => sameItem(one, item))) return { do: 'take-out' };
+  // it may be of another installation: no event of this reservation is on record that it could be a copy of
+  return mapping.unrecorded ? askPerson(unmapped, named, 'which is cancelled') : null;
 }
 
 /**

@@ -30,6 +30,8 @@ export interface PropertiesRecord {
     readonly id: number;
     readonly status: string;
     readonly never: boolean;
+    /** Its reservation ended or left the room, and no event of it is on record. */
+    readonly unrecorded: boolean;
     readonly generation: number;
     /** Its creation, ISO. */
     readonly since: string;
@@ -106,6 +108,7 @@ export async function readCandidates(
       SELECT $5::timestamptz < w.closes AND $6::timestamptz > w.opens AS "inWindow",
         (SELECT jsonb_build_object('id', m.id, 'status', m.sync_status, 'never', m.generation = 0 AND m.outlook_event_id IS NULL
             AND m.agreement = 'never' AND m.outlook_base IS NULL,
+            'unrecorded', NOT m.present AND m.outlook_event_id IS NULL AND m.agreement IN ('never', 'unanswered'),
             'generation', m.generation, 'since', m.created_at, 'lost', m.outlook_news IS NOT DISTINCT FROM 'gone')
          FROM bridge_mappings m WHERE m.reservation_type = $2 AND m.reservation_id = $3 AND m.resource_id = $1) AS mapping,
         ${reservationAs('$2', '$3', '$1')} AS reservation, ${loggedAs('$4')} AS logged,

@@ -12,6 +12,8 @@ export interface UnmatchedEvent extends Pick<
   OutlookEvent,
   'id' | 'iCalUId' | 'originalStart' | 'seriesMasterId' | 'properties' | 'isOrganizer' | 'shows'
 > {
+  /** Null or none: unknown. */
+  readonly createdAt?: OutlookEvent['createdAt'];
   /** Its former reservation according to the log and the table of meetings. */
   readonly remembered?: ReservationKey | undefined;
 }
@@ -101,7 +103,7 @@ export function match<Event extends UnmatchedEvent>(
   evidence: SeriesEvidence | null = null,
 ): Match<Event>[] {
   const open = new Set(mappings);
-  const free = new Set(events.filter(({ shows }) => itemOf(shows) !== null));
+  const free = new Set(events.filter(({ shows }) => itemOf(shows) !== null).toSorted(oldestFirst));
   const found: Match<Event>[] = [];
   const pair = (mapping: OpenMapping, event: Event, by: MatchedBy): void => {
     open.delete(mapping);
@@ -166,9 +168,20 @@ const propertiesKey = {
 const timesAgree = ({ shown }: Pick<OpenMapping, 'shown'>, event: UnmatchedEvent) =>
   shown.some((one) => placeKey(one) === placeOf(event));
 
-/** All private items show the same title, which identifies only a lost event. */
-const titleAgrees = ({ shown, state }: Pick<OpenMapping, 'shown' | 'state'>, event: UnmatchedEvent) =>
+/** A copy is younger than its original, and may show the same. */
+const oldestFirst = (a: UnmatchedEvent, b: UnmatchedEvent) => ageOf(a) - ageOf(b);
+const ageOf = ({ createdAt }: UnmatchedEvent) => Date.parse(createdAt ?? '') || 0;
+
+/**
+ * All private items show the same title, which identifies only a lost event. An event that would be removed must show more: it may be
+ * a copy.
+ */
+const titleAgrees = (
+  { shown, state, present }: Pick<OpenMapping, 'shown' | 'state' | 'present'>,
+  event: UnmatchedEvent,
+) =>
   state !== 'returning' &&
+  (state === 'lost' || present) &&
   shown.some((one) => sameTitle(one.title, shownBy(event).title) && (state === 'lost' || !one.isPrivate));
 
 const keys: readonly Key[] = [
@@ -209,4 +222,4 @@ const keys: readonly Key[] = [
  */
 export const isItsEvent = (shown: readonly Item[], event: UnmatchedEvent): boolean =>
   timesAgree({ shown }, event) ||
-  (event.seriesMasterId === null && titleAgrees({ shown, state: 'new' }, event));
+  (event.seriesMasterId === null && titleAgrees({ shown, state: 'new', present: true }, event));

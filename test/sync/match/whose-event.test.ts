@@ -428,6 +428,156 @@ describe('a create that a daemon sent and, killed, did not write down', () => {
     });
   });
 
+  describe('and whose reservation was moved, renamed and', () => {
+    const ends = {
+      cancelled: (w: Rooms, { id }: { readonly id: number | string }) =>
+        w.db.query('UPDATE bb_event SET active = 0 WHERE id = $1', [id]),
+      deleted: (w: Rooms, { id }: { readonly id: number | string }) =>
+        w.db.query(
+          `DELETE FROM bb_event_resource WHERE event_id = ${id}; DELETE FROM bb_event_date WHERE event_id = ${id};
+           DELETE FROM bb_event WHERE id = ${id}`,
+        ),
+    };
+    /** The next daemon takes the room over after the end of the reservation. */
+    async function over(w: Rooms, how: keyof typeof ends) {
+      const { reservation, arrive } = await sent(w);
+      await edited(w, reservation);
+      await ends[how](w, reservation);
+      await w.db.query('UPDATE bridge_room_state SET lease_owner = gen_random_uuid()');
+      await ring(w);
+      return () => {
+        arrive();
+        const [{ id, createdAt }] = w.outlook.in(room) as [ReturnType<Rooms['outlook']['put']>];
+        w.outlook.alter(id, { lastModifiedAt: createdAt });
+      };
+    }
+    const gone = { booking: [], outlook: [], conflicted: [] };
+    const waits = {
+      booking: [],
+      outlook: ['Choir'],
+      conflicted: [{ sync_status: 'conflict', kind: 'orphan' }],
+    };
+
+    test.each(['cancelled', 'deleted'] as const)('%s is removed', async (how) => {
+      await using w = await open();
+      const arrive = await over(w, how);
+      arrive();
+      await w.settle();
+      expect(await sides(w)).toEqual(gone);
+    });
+
+    test.each(['cancelled', 'deleted'] as const)('%s is removed when it arrives later', async (how) => {
+      await using w = await open();
+      const arrive = await over(w, how);
+      await w.settle();
+      arrive();
+      expect(await sides(w)).toEqual(gone);
+    });
+
+    test.each(['cancelled', 'deleted'] as const)(
+      '%s waits for a person if it was edited in Outlook since',
+      async (how) => {
+        await using w = await open();
+        const arrive = await over(w, how);
+        arrive();
+        const [event] = w.outlook.in(room);
+        w.outlook.edit(event!.id, { description: 'Bring stands' });
+        w.outlook.alter(event!.id, { lastModifiedAt: new Date(Date.now() + 5_000).toISOString() });
+        await w.settle();
+        expect(await sides(w)).toEqual(waits);
+        await resolve(w, 'booking');
+        expect(await sides(w)).toEqual(gone);
+      },
+    );
+
+    test('cancelled becomes a reservation of its own if a person who edited it keeps it', async () => {
+      await using w = await open();
+      const arrive = await over(w, 'cancelled');
+      arrive();
+      const [event] = w.outlook.in(room);
+      w.outlook.edit(event!.id, { description: 'Bring stands' });
+      w.outlook.alter(event!.id, { lastModifiedAt: new Date(Date.now() + 5_000).toISOString() });
+      await w.settle();
+      await resolve(w, 'outlook');
+      expect(await sides(w)).toEqual({ booking: ['Choir'], outlook: ['Choir'], conflicted: [] });
+    });
+
+    test.each(['cancelled', 'deleted'] as const)(
+      '%s stays if another installation has created it, or its database was set back',
+      async (how) => {
+        for (const change of [
+          { transactionId: 'b1a0a4c2-0000-5000-8000-000000000000' },
+          { createdAt: new Date(Date.now() - 3_600_000).toISOString() },
+        ]) {
+          await using w = await open();
+          const arrive = await over(w, how);
+          arrive();
+          w.outlook.alter(w.outlook.in(room)[0]!.id, change);
+          await w.settle();
+          expect(await sides(w)).toEqual(waits);
+        }
+      },
+    );
+  });
+
+  test.each(['deleted', 'deleted after a lost answer'] as const)(
+    'and whose reservation was %s with many others is counted by the brake',
+    async (how) => {
+      for (const late of [false, true]) {
+        await using w = await open({ brake: { max: 2, share: 0.2 } });
+        const arrivals: (() => void)[] = [];
+        w.outlook.fail((write, apply) => {
+          if (write.do !== 'create') return null;
+          arrivals.push(() => apply());
+          const ambiguous = how !== 'deleted';
+          return failed(new Retryable('cut', { reach: 'side', ambiguous }));
+        });
+        for (const hour of ['10', '12', '14', '16'])
+          await w.desk.book(101, { title: hour, from: w.day(3, `${hour}:00`), to: w.day(3, `${hour}:30`) });
+        for (const one of (await w.take()).rooms) await w.drainOne(one);
+        w.outlook.fail(null);
+        const arrive = () => {
+          for (const one of arrivals) one();
+          for (const { id, createdAt } of w.outlook.in(room))
+            w.outlook.alter(id, { lastModifiedAt: createdAt });
+        };
+        if (!late) arrive();
+        await w.db.query(
+          'DELETE FROM bb_event_resource; DELETE FROM bb_event_date; DELETE FROM bb_event_agegroup; DELETE FROM bb_event_targetaudience; DELETE FROM bb_event',
+        );
+        await w.db.query('UPDATE bridge_room_state SET lease_owner = gen_random_uuid()');
+        await ring(w);
+        await w.settle();
+        if (late) arrive();
+        await sides(w);
+        expect(w.outlook.titles(room).toSorted()).toEqual(['10', '12', '14', '16']);
+        expect(await statuses(w)).toEqual(Array(4).fill({ sync_status: 'conflict', kind: null }));
+      }
+    },
+  );
+
+  test.each(['cancelled', 'moved'] as const)(
+    'and whose reservation was %s is not confused with a copy of its event',
+    async (how) => {
+      await using w = await open();
+      const { reservation, arrive } = await sent(w);
+      arrive();
+      const [event] = w.outlook.in(room);
+      // listed after its copy
+      w.outlook.remove(event!.id);
+      const copied = dinner({ title: 'Choir', startsAt: at(2, '10:00'), endsAt: at(2, '11:00') });
+      const copy = w.outlook.put(room, copied, event!.properties);
+      w.outlook.alter(copy.id, { createdAt: new Date(Date.now() + 60_000).toISOString() });
+      w.outlook.restore({ ...event!, lastModifiedAt: event!.createdAt });
+      await w.desk.move(reservation, w.day(9, '10:00'), w.day(9, '12:00'));
+      if (how === 'cancelled') await w.desk.cancel(reservation);
+      await w.db.query('UPDATE bridge_room_state SET lease_owner = gen_random_uuid()');
+      await sides(w);
+      expect(w.outlook.in(room).find(({ id }) => id === copy.id)?.item).toEqual(copied);
+      expect(w.outlook.in(room)).toHaveLength(how === 'cancelled' ? 1 : 2);
+    },
+  );
+
   test('goes when it arrives after its reservation got another event', async () => {
     await using w = await open();
     const { reservation, arrive } = await sent(w);

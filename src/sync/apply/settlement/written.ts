@@ -1,5 +1,5 @@
 /** Settlements of writes to Outlook. */
-import { itemOf, occupying, type OutlookEvent } from '../../../event.ts';
+import { createdWithinMs, itemOf, occupying, sinceCreationMs, type OutlookEvent } from '../../../event.ts';
 import { changedFields, sameItem, type Item } from '../../../item.ts';
 import { never } from '../../store/agreement.ts';
 import type { Settlement } from '../../store/settle.ts';
@@ -75,15 +75,12 @@ export function outlookTook(decision: Decision, event: OutlookEvent | null): Set
 function editedSince(sent: Item, event: OutlookEvent | null): Partial<Settlement> {
   const shows = event === null ? null : occupying(event.shows);
   if (event === null || shows === null) return {};
-  const isOld = Date.parse(event.lastModifiedAt ?? '') - Date.parse(event.createdAt ?? '') > createdWithinMs;
+  const isOld = sinceCreationMs(event) > createdWithinMs;
   const edited = Object.keys(changedFields(sent, shows));
   const isOnlyText = edited.every((field) => ['title', 'description'].includes(field));
   if (!isOld && isOnlyText && isRewriting(sent, shows, event.organizer?.name ?? '')) return {};
   return { outlookBase: { ...shows, ...pick(sent, edited) }, outlookSeen: shows, news: 'look', dueInMs: 0 };
 }
-
-/** After the creation of an event, for changes by Exchange itself. */
-const createdWithinMs = 1_000;
 
 /**
  * Whether Exchange may have made the shown texts of the sent ones: it empties them, cuts them, adds to them, and replaces the title
