@@ -89,7 +89,9 @@ export async function createDaemon(
       beforeSend: () => work.maySend(),
     }),
   );
-  const side = isKeyed ? withKeys(db, outlook) : outlook;
+  const leasedDb = afterRecord(db, () => work.recorded());
+  // the numbers of new keys are stored together with the leases
+  const side = isKeyed ? withKeys(leasedDb, outlook) : outlook;
   const keeper = createKeeper({
     db,
     subscriptions: outlook.subscriptions,
@@ -98,7 +100,7 @@ export async function createDaemon(
     tell,
   });
   const { drain, doubt } = createSync({
-    db: afterRecord(db, () => work.recorded()),
+    db: leasedDb,
     outlook: side,
     tell,
     installationId: () => start.state().installation,

@@ -7,6 +7,7 @@ import { campus } from '../support/adapters.ts';
 import { openTestDatabase } from '../support/database.ts';
 import { at } from '../support/dates.ts';
 import { keyId } from '../../src/keys.ts';
+import { untilTrue } from '../support/until.ts';
 import { openCampus, room } from './campus-world.ts';
 import { environmentOf } from '../support/settings.ts';
 
@@ -35,6 +36,30 @@ test('edits reach each its own side, both ways, and an event carries the key', a
   for (const { id } of eventsOf(world)) world.tenant.people.remove(room.plain.upn, id);
   await world.pullAll();
   expect(await world.bookings()).toMatchObject([{ deleted: true }, { deleted: true }]);
+});
+
+test('an event carries the key also if the number of the key is stored late', async () => {
+  await using world = await openCampus();
+  const { db } = world;
+  const other = await db.pool.connect();
+  try {
+    await other.query('SELECT pg_advisory_lock(4711)');
+    await db.query(`
+      CREATE FUNCTION wait_for_test() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN NULL; END $$;
+      CREATE CONSTRAINT TRIGGER wait_for_test AFTER INSERT ON bridge_key DEFERRABLE INITIALLY DEFERRED
+      FOR EACH ROW EXECUTE FUNCTION wait_for_test()`);
+    const booked = world.book('plain', 'Seminar', '10:00', '11:00');
+    await untilTrue(
+      db,
+      `EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND NOT granted)`,
+    );
+    await other.query('SELECT pg_advisory_unlock(4711)');
+    const key = await booked;
+    expect(eventsOf(world)).toMatchObject([{ subject: 'Seminar', key }]);
+  } finally {
+    other.release();
+  }
 });
 
 describe('no event is made twice when', () => {
