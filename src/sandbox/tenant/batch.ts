@@ -4,6 +4,7 @@ import type { FrontDoor, Outcome } from './front-door.ts';
 import { readRequest } from './graph-request.ts';
 import { badRequest, GraphError } from './graph-error.ts';
 import { refusalAnswer } from './refusal-answer.ts';
+import type { Received } from './throttle.ts';
 
 /** Microsoft: json-batching. */
 const MOST_REQUESTS = 20;
@@ -18,6 +19,11 @@ interface Step {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: unknown;
   readonly dependsOn: readonly string[];
+}
+
+interface Batch {
+  readonly name: string;
+  readonly received: Received;
 }
 
 interface Reply {
@@ -35,14 +41,14 @@ export async function serveBatch(
   core: TenantCore,
   door: FrontDoor,
   body: unknown,
-  name: string,
+  of: Batch,
 ): Promise<Outcome> {
   const steps = readSteps(body);
   const replies = new Map<string, Reply>();
   let lost: 'broken' | 'hanging' | undefined;
   const run = async (step: Step) => {
     const failed = step.dependsOn.some((id) => (replies.get(id)?.status ?? 500) >= 400);
-    const outcome = failed ? { answer: failedDependency(core) } : await serveStep(door, step, name);
+    const outcome = failed ? { answer: failedDependency(core) } : await serveStep(door, step, of);
     if ('lost' in outcome) lost = outcome.lost;
     else replies.set(step.id, replyOf(step.id, outcome.answer));
   };
@@ -57,9 +63,9 @@ export async function serveBatch(
   return { answer: { status: 200, body: { responses: core.random.shuffled([...replies.values()]) } } };
 }
 
-async function serveStep(door: FrontDoor, step: Step, name: string): Promise<Outcome> {
+async function serveStep(door: FrontDoor, step: Step, { name, received }: Batch): Promise<Outcome> {
   const { method, url: target, headers, body } = step;
-  const passage = door.enter({ method, target, headers, batch: `${name}/${step.id}` });
+  const passage = door.enter({ method, target, headers, batch: `${name}/${step.id}`, received });
   const outcome = await passage.serve(() => readRequest(method, target, headers, body));
   // The client cannot give up an inner request, so one that hangs holds no place for ever.
   passage.abandon();

@@ -3,7 +3,7 @@ import { monotonicMs } from './clock.ts';
 import { refusalOf, type FaultAction } from './faults.ts';
 import { codeOf, refusalAnswer } from './refusal-answer.ts';
 import { findRoute } from './routes.ts';
-import { retryAfterMs, type Throttle } from './throttle.ts';
+import { retryAfterMs, type Received, type Throttle } from './throttle.ts';
 
 /** The outcome of a request: an answer, or none. */
 export type Outcome = { readonly answer: GraphAnswer } | { readonly lost: 'broken' | 'hanging' };
@@ -16,6 +16,7 @@ interface Arrival {
   readonly headers: Readonly<Record<string, string | undefined>>;
   /** Which request of which batch it is. */
   readonly batch?: string;
+  readonly received: Received;
 }
 
 /** A request on its way through the tenant: in flight from its first byte on. */
@@ -36,17 +37,20 @@ export class ClientLeft extends Error {
 
 /** Everything every Graph request goes through: places in flight, faults, latency, the journal. */
 export interface FrontDoor {
+  /** Call when a request arrives, before `enter`. */
+  receive(connection: object): Received;
   /** Takes a place for a request. */
   enter(arrival: Arrival): Passage;
 }
 
 export const createFrontDoor = (core: TenantCore, throttle: Throttle): FrontDoor => ({
+  receive: (connection) => throttle.receive(connection),
   enter: (arrival) => enter(core, throttle, arrival),
 });
 
 function enter(core: TenantCore, throttle: Throttle, arrival: Arrival): Passage {
   const at = monotonicMs();
-  const { method, target, headers, batch } = arrival;
+  const { method, target, headers, batch, received } = arrival;
   const mark = target.indexOf('?');
   const path = mark < 0 ? target : target.slice(0, mark);
   const named = mailboxNamed(path);
@@ -61,7 +65,7 @@ function enter(core: TenantCore, throttle: Throttle, arrival: Arrival): Passage 
   };
   const note = (body: unknown, answer: GraphAnswer | undefined, lost: boolean) => {
     const retryAfter = answer?.headers?.['Retry-After'];
-    if (retryAfter !== undefined && !lost) throttle.told(key, retryAfterMs(retryAfter));
+    if (retryAfter !== undefined && !lost) throttle.told(key, retryAfterMs(retryAfter), received);
     core.journal.add({
       at,
       method,
@@ -88,7 +92,7 @@ function enter(core: TenantCore, throttle: Throttle, arrival: Arrival): Passage 
         const request = await read();
         // The parts of a batch are noted, and take their time, one by one.
         body = isBatch ? undefined : request.body;
-        throttle.check(key, mailbox === undefined ? 0 : inFlight, switches);
+        throttle.check(key, mailbox === undefined ? 0 : inFlight, switches, received);
         fault = core.faults.meeting(request, mailbox, named);
         if (fault?.do !== 'drop' && fault?.do !== 'hang')
           await pause(isBatch ? 0 : waitOf(core, fault, mailbox?.id));

@@ -73,7 +73,8 @@ async function receiveGraph(all: Behind, request: IncomingMessage, response: Ser
   const { core, door, tokens } = all;
   const { method = 'GET' } = request;
   const headers = request.headers as Readonly<Record<string, string | undefined>>;
-  const passage = door.enter({ method, target, headers });
+  const received = door.receive(request.socket);
+  const passage = door.enter({ method, target, headers, received });
   response.once('close', passage.abandon);
   const read = async () => {
     const text = await readBody(request);
@@ -85,7 +86,8 @@ async function receiveGraph(all: Behind, request: IncomingMessage, response: Ser
   };
   const answerBatch = async (asked: GraphRequest) => {
     if (asked.method !== 'POST') throw notAllowed();
-    return serveBatch(core, door, asked.body, headers['client-request-id'] ?? core.random.guid());
+    const name = headers['client-request-id'] ?? core.random.guid();
+    return serveBatch(core, door, asked.body, { name, received });
   };
   const isBatch = isBatchPath(target.split('?', 1)[0] ?? '');
   const outcome = await (isBatch ? passage.serve(read, answerBatch) : passage.serve(read));
