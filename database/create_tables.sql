@@ -626,6 +626,14 @@ ALTER TABLE bridge_room_state ADD COLUMN scan_requested_at timestamptz;
 $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0200_scan_requested', now());
 
+  EXECUTE $migration$
+-- After a lost answer or the end of a daemon, Outlook may show what was sent, and that is no edit of a person.
+
+ALTER TABLE bridge_mappings ADD COLUMN sent_states jsonb;
+COMMENT ON COLUMN bridge_mappings.sent_states IS 'states of the reservation that may have been sent since both sides were last known, oldest first (functions/28_sent.sql)';
+$migration$;
+  INSERT INTO bridge_migrations (name, run_on) VALUES ('0210_sent_states', now());
+
   EXECUTE $functions$
 -- Advisory locks by name. src/locks.ts has the same numbers with the purpose of each. The only other place with numbers is the
 -- template of the triggers (12_watch.sql), where a call would cost too much.
@@ -1763,6 +1771,58 @@ END $ring$;
 $functions$;
 
   EXECUTE $functions$
+-- States of a reservation that may have been sent to Outlook and whose effect there is unknown (bridge_mappings.sent_states, oldest first).
+--
+-- A change is sent only after its state is stored here, so that the state is known after a lost answer or a `kill -9`. The fold stores
+-- it with the change that it stores anyway; a daemon that is about to send another state stores it first (bridge_sending). A settlement
+-- that knows what Outlook shows clears it.
+
+-- With this state as the last one. Of more than 16, the first eight and the last eight are kept: in an outage the former were sent,
+-- and one of the latter will be.
+CREATE OR REPLACE FUNCTION bridge_with_sent(sent jsonb, state jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $with$
+  SELECT CASE WHEN state IS NULL OR sent -> -1 = state THEN sent
+    WHEN sent IS NULL THEN jsonb_build_array(state)
+    ELSE (SELECT CASE WHEN jsonb_array_length(o.others) > 15 THEN o.others - 8 ELSE o.others END || jsonb_build_array(state)
+          FROM (SELECT coalesce(jsonb_agg(s.one ORDER BY s.n) FILTER (WHERE s.one <> state), '[]') AS others
+                FROM jsonb_array_elements(sent) WITH ORDINALITY AS s (one, n)) o) END
+$with$;
+
+-- Stores states that are about to be sent. Returns the mappings that have not changed since they were read; their revision is one
+-- higher now. Throws BR001 if the lease was lost.
+CREATE OR REPLACE FUNCTION bridge_sending(room_id integer, epoch bigint, wanted jsonb) RETURNS jsonb LANGUAGE plpgsql AS $sending$
+DECLARE
+  stored jsonb;
+BEGIN
+  PERFORM bridge_lock_for_settlement();
+  WITH those AS (
+    UPDATE bridge_mappings m SET sent_states = bridge_with_sent(m.sent_states, w.state), revision = m.revision + 1
+    FROM jsonb_to_recordset(wanted) AS w (id bigint, revision bigint, state jsonb)
+    WHERE m.id = w.id AND m.revision = w.revision
+    RETURNING m.id
+  ) SELECT coalesce(jsonb_agg(id), '[]') INTO stored FROM those;
+  PERFORM bridge_need_lease(room_id, epoch);
+  RETURN stored;
+END $sending$;
+
+-- After the lease session was lost: a crashed server may have lost our leases and folds while writes were under way. The next daemon to
+-- lease these rooms reads Outlook first. `sent`: what was sent in them of late (the mapping, its event, the state), in that order.
+CREATE OR REPLACE FUNCTION bridge_doubt_rooms(room_ids integer[], replica uuid, sent jsonb) RETURNS void LANGUAGE plpgsql AS $doubt$
+DECLARE
+  one record;
+BEGIN
+  PERFORM bridge_lock_for_settlement();
+  UPDATE bridge_room_state s SET lease_owner = replica, push_due_at = least(s.push_due_at, now()), updated_at = now()
+  FROM bridge_resource_mappings r
+  WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.id = ANY (room_ids) AND s.lease_owner IS NULL;
+  FOR one IN SELECT * FROM jsonb_to_recordset(sent) AS d (id bigint, "eventId" text, state jsonb) LOOP
+    UPDATE bridge_mappings m SET sent_states = bridge_with_sent(m.sent_states, one.state), outlook_news = coalesce(m.outlook_news, 'look'),
+      due_at = least(m.due_at, now()), revision = m.revision + 1
+    WHERE m.id = one.id AND m.outlook_event_id = one."eventId" AND m.reservation_id IS NOT NULL AND m.sync_status <> 'cancelled';
+  END LOOP;
+END $doubt$;
+$functions$;
+
+  EXECUTE $functions$
 -- The fold: from the outbox to due mappings.
 --
 -- The functions from wake to work plan each of their statements once: planning a query of `bridge_items`, a union over the booking
@@ -1815,6 +1875,7 @@ DECLARE
   digests bigint[];
   verdicts text[];
   kept jsonb[];
+  states jsonb[];
   are_touched boolean;
   are_fresh boolean;
   made bigint[];
@@ -1855,11 +1916,12 @@ BEGIN
   -- off is compared later)
   SELECT array_agg(e.kind), array_agg(e.reservation), array_agg(e.moment), array_agg(e.id), array_agg(e.room), array_agg(e.active),
     array_agg(e.priority_level), array_agg(e.starts_at), array_agg(e.ends_at), array_agg(e.digest), array_agg(e.verdict), array_agg(e.kept),
+    array_agg(CASE WHEN e.active AND e.has_event THEN e.state END),
     bool_or(e.verdict <> 'rests'), bool_or(e.id IS NULL),
     coalesce(array_agg(e.id) FILTER (WHERE e.is_rung), '{}'),
     coalesce(array_agg(e.place) FILTER (WHERE e.is_rung), '{}'),
     coalesce(jsonb_object_agg(e.id, e.kept) FILTER (WHERE e.is_rung AND e.kept IS NOT NULL), '{}')
-  INTO entry_kinds, entry_reservations, since, mappings, resources, actives, priorities, begins, ends, digests, verdicts, kept,
+  INTO entry_kinds, entry_reservations, since, mappings, resources, actives, priorities, begins, ends, digests, verdicts, kept, states,
     are_touched, are_fresh, changed, rooms, items
   FROM (
     SELECT j.*,
@@ -1882,14 +1944,14 @@ BEGIN
     FROM (
       SELECT c.kind, c.reservation, c.moment, b.*, r.place, r.sync_direction,
         CASE WHEN has_more AND b.is_there THEN jsonb_hash_extended(b.item, 0) ELSE b.digest_of_row END AS digest,
-        CASE WHEN b.is_there AND (are_few OR b.stays AND (b.due_at IS NULL OR b.booking_digest IS NULL)) THEN
+        CASE WHEN b.is_there AND (are_few OR b.has_event OR b.stays AND (b.due_at IS NULL OR b.booking_digest IS NULL)) THEN
           bridge_item_state(b.starts_at, b.ends_at, b.all_day, b.title, b.description, b.is_private)
             || CASE WHEN r.style IS NULL THEN '{}' ELSE bridge_appearance(b.item, r.style) END END AS state
       FROM unnest(kinds, reservations, moments) AS c (kind, reservation, moment) CROSS JOIN LATERAL (
         SELECT m.id, coalesce(m.resource_id, v.resource_id) AS room, coalesce(v.active, false) AS active,
           coalesce(v.priority_level, m.priority_level, 1) AS priority_level, coalesce(v.starts_at, m.starts_at) AS starts_at,
           coalesce(v.ends_at, m.ends_at) AS ends_at, m.due_at, m.sync_status, m.outlook_news, m.booking_seen, m.booking_digest,
-          v.active IS NOT NULL AS is_there, v.all_day, v.title, v.description, v.is_private,
+          v.active IS NOT NULL AS is_there, m.outlook_event_id IS NOT NULL AS has_event, v.all_day, v.title, v.description, v.is_private,
           CASE WHEN NOT is_plain AND v.active IS NOT NULL THEN to_jsonb(v) END AS item,
           CASE WHEN v.active IS NULL THEN 0
             ELSE hash_record_extended(ROW(v.active, v.priority_level, v.starts_at, v.ends_at, v.all_day, v.title, v.description,
@@ -1919,9 +1981,12 @@ BEGIN
         attempt = CASE WHEN s.is_same AND m.due_at IS NOT NULL THEN m.attempt ELSE 0 END, revision = m.revision + 1,
         changed_at = CASE WHEN s.is_same THEN m.changed_at WHEN m.due_at IS NULL THEN s.since ELSE coalesce(m.changed_at, s.since) END,
         last_modified_booking = CASE WHEN s.is_same THEN m.last_modified_booking ELSE s.since END, updated_at = now(),
+        -- see 28_sent.sql
+        sent_states = CASE WHEN s.state IS NULL THEN m.sent_states WHEN m.sent_states IS NULL THEN jsonb_build_array(s.state)
+          ELSE bridge_with_sent(m.sent_states, s.state) END,
         sync_status = CASE WHEN m.sync_status IN ('synced', 'error') AND NOT (s.is_same AND m.due_at IS NOT NULL) THEN 'pending' ELSE m.sync_status END
-    FROM (SELECT u.*, u.verdict <> 'changed' AS is_same FROM unnest(mappings, since, actives, priorities, begins, ends, digests, verdicts)
-      AS u (id, since, active, priority, begins, ends, digest, verdict) WHERE u.verdict <> 'rests') s WHERE m.id = s.id;
+    FROM (SELECT u.*, u.verdict <> 'changed' AS is_same FROM unnest(mappings, since, actives, priorities, begins, ends, digests, verdicts, states)
+      AS u (id, since, active, priority, begins, ends, digest, verdict, state) WHERE u.verdict <> 'rests') s WHERE m.id = s.id;
   END IF;
   IF are_fresh THEN
     WITH fresh AS (
@@ -2210,7 +2275,10 @@ CREATE OR REPLACE FUNCTION bridge_work_of(m bridge_mappings, item jsonb, opens t
     'id', m.id, 'reservationType', m.reservation_type, 'reservationId', m.reservation_id, 'eventId', m.outlook_event_id,
     'status', m.sync_status, 'direction', m.sync_direction, 'generation', m.generation, 'revision', m.revision, 'createdAt', m.created_at,
     'attempt', m.attempt, 'lane', m.lane, 'agreement', m.agreement, 'bookingBase', m.booking_base, 'outlookBase', m.outlook_base,
-    'outlookSeen', m.outlook_seen, 'active', CASE WHEN item ? 'unreadable' THEN m.present ELSE (item ->> 'active')::boolean END,
+    'outlookSeen', m.outlook_seen,
+    -- `recorded`: the present state is stored as sent; `sent`: the other ones
+    'recorded', coalesce(m.sent_states -> -1 = item -> 'state', false),
+    'sent', CASE WHEN m.sent_states -> -1 = item -> 'state' THEN nullif(m.sent_states - (-1), '[]') ELSE m.sent_states END, 'active', CASE WHEN item ? 'unreadable' THEN m.present ELSE (item ->> 'active')::boolean END,
     'booking', CASE WHEN item ? 'unreadable' THEN coalesce(m.booking_seen,
         nullif(coalesce(m.outlook_seen, m.outlook_base, '{}') || coalesce(m.booking_base, '{}'), '{}')) ELSE item -> 'state' END,
     'unreadable', item -> 'unreadable',
@@ -2606,6 +2674,9 @@ BEGIN
     mapping.revision := mapping.revision + 1;
     mapping.last_modified_booking := waiting.since;
     mapping.updated_at := now();
+    IF known.active THEN
+      mapping.sent_states := CASE WHEN mapping.sent_states IS NULL THEN jsonb_build_array(known.state) ELSE bridge_with_sent(mapping.sent_states, known.state) END;
+    END IF;
     IF mapping.sync_status IN ('synced', 'error') THEN
       mapping.sync_status := 'pending';
     END IF;
@@ -2649,7 +2720,7 @@ BEGIN
   SET present = mapping.present, priority_level = mapping.priority_level, starts_at = mapping.starts_at, ends_at = mapping.ends_at,
       booking_digest = mapping.booking_digest, due_at = mapping.due_at, lane = mapping.lane, attempt = mapping.attempt,
       revision = mapping.revision, changed_at = mapping.changed_at, last_modified_booking = mapping.last_modified_booking,
-      updated_at = mapping.updated_at, sync_status = mapping.sync_status
+      updated_at = mapping.updated_at, sync_status = mapping.sync_status, sent_states = mapping.sent_states
   WHERE m.id = mapping.id;
   DELETE FROM bridge_changes WHERE ctid = ANY (places);
   -- a room is due for as long as it is leased: if its holder disappears, the next daemon takes it at once
@@ -2809,6 +2880,9 @@ BEGIN
                        -- a daemon of 1.0 does not name it
                        ELSE coalesce(r.agreement, bridge_agreement(r."bookingBase")) END,
       outlook_base = r."outlookBase", booking_seen = r."bookingSeen", outlook_seen = r."outlookSeen",
+      -- what Outlook shows is known now: of the states that may have been sent, a later one is left, which is sent next
+      sent_states = CASE WHEN r."keepsSent" THEN m.sent_states
+        WHEN m.revision <> r.revision AND m.sent_states -> -1 <> r."bookingSeen" THEN jsonb_build_array(m.sent_states -> -1) END,
       -- reports and requests that are not settled yet
       outlook_news = CASE WHEN m.revision <> r.revision THEN coalesce(m.outlook_news, r.news) ELSE r.news END,
       resolution = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.resolution END,
@@ -2828,7 +2902,7 @@ BEGIN
         agreement text, "bookingBase" jsonb, "outlookBase" jsonb, "bookingSeen" jsonb, "outlookSeen" jsonb, error text, hint text, "dueInMs" double precision,
         attempt integer, action text, reason text, news text, intent text, removing boolean, "waitsFor" text, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz,
         "seriesMasterId" text, "outlookOrganizer" text, etag text, conflict jsonb, "outlookChangedAt" timestamptz, "sinceAcceptedMs" double precision, "callMs" double precision,
-        "requestId" text, detail jsonb, renamed boolean)
+        "requestId" text, detail jsonb, renamed boolean, "keepsSent" boolean)
       JOIN bridge_mappings b USING (id)) r
     WHERE m.id = r.id
     RETURNING m.id, m.resource_id, m.reservation_type, m.reservation_id, m.outlook_item_id, coalesce(m.outlook_event_id, r.was_event_id) AS event_id,
@@ -3349,7 +3423,7 @@ CREATE OR REPLACE FUNCTION bridge_show_again(room integer, mailbox text, former 
 BEGIN
   DELETE FROM bridge_mappings WHERE resource_id = room AND reservation_id IS NULL AND (former IS NULL OR outlook_item_id = former);
   UPDATE bridge_mappings
-  SET outlook_item_id = mailbox, outlook_event_id = NULL, agreement = 'never', booking_base = NULL, outlook_base = NULL, outlook_etag = NULL,
+  SET outlook_item_id = mailbox, outlook_event_id = NULL, agreement = 'never', booking_base = NULL, outlook_base = NULL, outlook_etag = NULL, sent_states = NULL,
       outlook_seen = NULL, outlook_news = NULL, event_intent = NULL, removing = false, is_organizer = true, waits_for = NULL, conflict = NULL, resolution = NULL,
       error_message = NULL, hint = NULL, attempt = 0, generation = generation + 1, revision = revision + 1, lane = 1, due_at = now(),
       sync_status = CASE WHEN sync_status IN ('synced', 'error', 'conflict') THEN 'pending' ELSE sync_status END
@@ -4166,12 +4240,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'e97e95f9f1affa4fe2b7aa080ef5576d3c256491f5db97d18ad228d944960956 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '0d2ecb687807ecfce8b79a139935a64c8e87780591fbdb9ddb43e81e805e87f5 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_concerns_others,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_gather,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_next_epoch,bridge_misses,bridge_stopped,bridge_leased,bridge_lease,bridge_release,bridge_lease_early,bridge_record_lease,bridge_settle_forgotten,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_answer_hints,bridge_tell_hints,bridge_mark_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_waits_as_conflict,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_concerns_others,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_with_sent,bridge_sending,bridge_doubt_rooms,bridge_gather,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_next_epoch,bridge_misses,bridge_stopped,bridge_leased,bridge_lease,bridge_release,bridge_lease_early,bridge_record_lease,bridge_settle_forgotten,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_answer_hints,bridge_tell_hints,bridge_mark_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_waits_as_conflict,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

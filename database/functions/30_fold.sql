@@ -50,6 +50,7 @@ DECLARE
   digests bigint[];
   verdicts text[];
   kept jsonb[];
+  states jsonb[];
   are_touched boolean;
   are_fresh boolean;
   made bigint[];
@@ -90,11 +91,12 @@ BEGIN
   -- off is compared later)
   SELECT array_agg(e.kind), array_agg(e.reservation), array_agg(e.moment), array_agg(e.id), array_agg(e.room), array_agg(e.active),
     array_agg(e.priority_level), array_agg(e.starts_at), array_agg(e.ends_at), array_agg(e.digest), array_agg(e.verdict), array_agg(e.kept),
+    array_agg(CASE WHEN e.active AND e.has_event THEN e.state END),
     bool_or(e.verdict <> 'rests'), bool_or(e.id IS NULL),
     coalesce(array_agg(e.id) FILTER (WHERE e.is_rung), '{}'),
     coalesce(array_agg(e.place) FILTER (WHERE e.is_rung), '{}'),
     coalesce(jsonb_object_agg(e.id, e.kept) FILTER (WHERE e.is_rung AND e.kept IS NOT NULL), '{}')
-  INTO entry_kinds, entry_reservations, since, mappings, resources, actives, priorities, begins, ends, digests, verdicts, kept,
+  INTO entry_kinds, entry_reservations, since, mappings, resources, actives, priorities, begins, ends, digests, verdicts, kept, states,
     are_touched, are_fresh, changed, rooms, items
   FROM (
     SELECT j.*,
@@ -117,14 +119,14 @@ BEGIN
     FROM (
       SELECT c.kind, c.reservation, c.moment, b.*, r.place, r.sync_direction,
         CASE WHEN has_more AND b.is_there THEN jsonb_hash_extended(b.item, 0) ELSE b.digest_of_row END AS digest,
-        CASE WHEN b.is_there AND (are_few OR b.stays AND (b.due_at IS NULL OR b.booking_digest IS NULL)) THEN
+        CASE WHEN b.is_there AND (are_few OR b.has_event OR b.stays AND (b.due_at IS NULL OR b.booking_digest IS NULL)) THEN
           bridge_item_state(b.starts_at, b.ends_at, b.all_day, b.title, b.description, b.is_private)
             || CASE WHEN r.style IS NULL THEN '{}' ELSE bridge_appearance(b.item, r.style) END END AS state
       FROM unnest(kinds, reservations, moments) AS c (kind, reservation, moment) CROSS JOIN LATERAL (
         SELECT m.id, coalesce(m.resource_id, v.resource_id) AS room, coalesce(v.active, false) AS active,
           coalesce(v.priority_level, m.priority_level, 1) AS priority_level, coalesce(v.starts_at, m.starts_at) AS starts_at,
           coalesce(v.ends_at, m.ends_at) AS ends_at, m.due_at, m.sync_status, m.outlook_news, m.booking_seen, m.booking_digest,
-          v.active IS NOT NULL AS is_there, v.all_day, v.title, v.description, v.is_private,
+          v.active IS NOT NULL AS is_there, m.outlook_event_id IS NOT NULL AS has_event, v.all_day, v.title, v.description, v.is_private,
           CASE WHEN NOT is_plain AND v.active IS NOT NULL THEN to_jsonb(v) END AS item,
           CASE WHEN v.active IS NULL THEN 0
             ELSE hash_record_extended(ROW(v.active, v.priority_level, v.starts_at, v.ends_at, v.all_day, v.title, v.description,
@@ -154,9 +156,12 @@ BEGIN
         attempt = CASE WHEN s.is_same AND m.due_at IS NOT NULL THEN m.attempt ELSE 0 END, revision = m.revision + 1,
         changed_at = CASE WHEN s.is_same THEN m.changed_at WHEN m.due_at IS NULL THEN s.since ELSE coalesce(m.changed_at, s.since) END,
         last_modified_booking = CASE WHEN s.is_same THEN m.last_modified_booking ELSE s.since END, updated_at = now(),
+        -- see 28_sent.sql
+        sent_states = CASE WHEN s.state IS NULL THEN m.sent_states WHEN m.sent_states IS NULL THEN jsonb_build_array(s.state)
+          ELSE bridge_with_sent(m.sent_states, s.state) END,
         sync_status = CASE WHEN m.sync_status IN ('synced', 'error') AND NOT (s.is_same AND m.due_at IS NOT NULL) THEN 'pending' ELSE m.sync_status END
-    FROM (SELECT u.*, u.verdict <> 'changed' AS is_same FROM unnest(mappings, since, actives, priorities, begins, ends, digests, verdicts)
-      AS u (id, since, active, priority, begins, ends, digest, verdict) WHERE u.verdict <> 'rests') s WHERE m.id = s.id;
+    FROM (SELECT u.*, u.verdict <> 'changed' AS is_same FROM unnest(mappings, since, actives, priorities, begins, ends, digests, verdicts, states)
+      AS u (id, since, active, priority, begins, ends, digest, verdict, state) WHERE u.verdict <> 'rests') s WHERE m.id = s.id;
   END IF;
   IF are_fresh THEN
     WITH fresh AS (

@@ -25,7 +25,10 @@ CREATE OR REPLACE FUNCTION bridge_work_of(m bridge_mappings, item jsonb, opens t
     'id', m.id, 'reservationType', m.reservation_type, 'reservationId', m.reservation_id, 'eventId', m.outlook_event_id,
     'status', m.sync_status, 'direction', m.sync_direction, 'generation', m.generation, 'revision', m.revision, 'createdAt', m.created_at,
     'attempt', m.attempt, 'lane', m.lane, 'agreement', m.agreement, 'bookingBase', m.booking_base, 'outlookBase', m.outlook_base,
-    'outlookSeen', m.outlook_seen, 'active', CASE WHEN item ? 'unreadable' THEN m.present ELSE (item ->> 'active')::boolean END,
+    'outlookSeen', m.outlook_seen,
+    -- `recorded`: the present state is stored as sent; `sent`: the other ones
+    'recorded', coalesce(m.sent_states -> -1 = item -> 'state', false),
+    'sent', CASE WHEN m.sent_states -> -1 = item -> 'state' THEN nullif(m.sent_states - (-1), '[]') ELSE m.sent_states END, 'active', CASE WHEN item ? 'unreadable' THEN m.present ELSE (item ->> 'active')::boolean END,
     'booking', CASE WHEN item ? 'unreadable' THEN coalesce(m.booking_seen,
         nullif(coalesce(m.outlook_seen, m.outlook_base, '{}') || coalesce(m.booking_base, '{}'), '{}')) ELSE item -> 'state' END,
     'unreadable', item -> 'unreadable',

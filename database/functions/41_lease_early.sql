@@ -79,6 +79,9 @@ BEGIN
     mapping.revision := mapping.revision + 1;
     mapping.last_modified_booking := waiting.since;
     mapping.updated_at := now();
+    IF known.active THEN
+      mapping.sent_states := CASE WHEN mapping.sent_states IS NULL THEN jsonb_build_array(known.state) ELSE bridge_with_sent(mapping.sent_states, known.state) END;
+    END IF;
     IF mapping.sync_status IN ('synced', 'error') THEN
       mapping.sync_status := 'pending';
     END IF;
@@ -122,7 +125,7 @@ BEGIN
   SET present = mapping.present, priority_level = mapping.priority_level, starts_at = mapping.starts_at, ends_at = mapping.ends_at,
       booking_digest = mapping.booking_digest, due_at = mapping.due_at, lane = mapping.lane, attempt = mapping.attempt,
       revision = mapping.revision, changed_at = mapping.changed_at, last_modified_booking = mapping.last_modified_booking,
-      updated_at = mapping.updated_at, sync_status = mapping.sync_status
+      updated_at = mapping.updated_at, sync_status = mapping.sync_status, sent_states = mapping.sent_states
   WHERE m.id = mapping.id;
   DELETE FROM bridge_changes WHERE ctid = ANY (places);
   -- a room is due for as long as it is leased: if its holder disappears, the next daemon takes it at once

@@ -65,6 +65,9 @@ BEGIN
                        -- a daemon of 1.0 does not name it
                        ELSE coalesce(r.agreement, bridge_agreement(r."bookingBase")) END,
       outlook_base = r."outlookBase", booking_seen = r."bookingSeen", outlook_seen = r."outlookSeen",
+      -- what Outlook shows is known now: of the states that may have been sent, a later one is left, which is sent next
+      sent_states = CASE WHEN r."keepsSent" THEN m.sent_states
+        WHEN m.revision <> r.revision AND m.sent_states -> -1 <> r."bookingSeen" THEN jsonb_build_array(m.sent_states -> -1) END,
       -- reports and requests that are not settled yet
       outlook_news = CASE WHEN m.revision <> r.revision THEN coalesce(m.outlook_news, r.news) ELSE r.news END,
       resolution = CASE WHEN m.revision <> r.revision OR r."dueInMs" IS NOT NULL THEN m.resolution END,
@@ -84,7 +87,7 @@ BEGIN
         agreement text, "bookingBase" jsonb, "outlookBase" jsonb, "bookingSeen" jsonb, "outlookSeen" jsonb, error text, hint text, "dueInMs" double precision,
         attempt integer, action text, reason text, news text, intent text, removing boolean, "waitsFor" text, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz,
         "seriesMasterId" text, "outlookOrganizer" text, etag text, conflict jsonb, "outlookChangedAt" timestamptz, "sinceAcceptedMs" double precision, "callMs" double precision,
-        "requestId" text, detail jsonb, renamed boolean)
+        "requestId" text, detail jsonb, renamed boolean, "keepsSent" boolean)
       JOIN bridge_mappings b USING (id)) r
     WHERE m.id = r.id
     RETURNING m.id, m.resource_id, m.reservation_type, m.reservation_id, m.outlook_item_id, coalesce(m.outlook_event_id, r.was_event_id) AS event_id,

@@ -196,7 +196,7 @@ CREATE OR REPLACE FUNCTION bridge_show_again(room integer, mailbox text, former 
 BEGIN
   DELETE FROM bridge_mappings WHERE resource_id = room AND reservation_id IS NULL AND (former IS NULL OR outlook_item_id = former);
   UPDATE bridge_mappings
-  SET outlook_item_id = mailbox, outlook_event_id = NULL, agreement = 'never', booking_base = NULL, outlook_base = NULL, outlook_etag = NULL,
+  SET outlook_item_id = mailbox, outlook_event_id = NULL, agreement = 'never', booking_base = NULL, outlook_base = NULL, outlook_etag = NULL, sent_states = NULL,
       outlook_seen = NULL, outlook_news = NULL, event_intent = NULL, removing = false, is_organizer = true, waits_for = NULL, conflict = NULL, resolution = NULL,
       error_message = NULL, hint = NULL, attempt = 0, generation = generation + 1, revision = revision + 1, lane = 1, due_at = now(),
       sync_status = CASE WHEN sync_status IN ('synced', 'error', 'conflict') THEN 'pending' ELSE sync_status END

@@ -24,9 +24,11 @@ import { createKeeper } from '../sync/webhooks/keeper.ts';
 import { markHinted } from '../sync/webhooks/subscription-store.ts';
 import { watchMissedCaptures } from '../sync/worker/missed.ts';
 import { catchUpRooms, requestFullScans, mendRooms, sweepRooms } from '../sync/worker/sweep.ts';
+import { createSentMemory } from '../sync/store/sent.ts';
 import { foldAgain } from '../sync/store/work-list.ts';
 import { createSync } from '../sync/sync.ts';
 import { afterRecord, createWork } from '../sync/worker/loop.ts';
+import { flushedMs } from '../sync/worker/running-rooms.ts';
 import { answerMs, openLease } from './lease-session.ts';
 
 const captureEveryMs = 30_000;
@@ -99,6 +101,7 @@ export async function createDaemon(
     webhookBaseUrl: config.webhookBaseUrl,
     tell,
   });
+  const sentMemory = createSentMemory(flushedMs);
   const { drain, doubt } = createSync({
     db: leasedDb,
     outlook: side,
@@ -111,6 +114,7 @@ export async function createDaemon(
     conflict: config.conflictPolicy,
     overlap: config.overlapPolicy,
     importMode: config.importMode,
+    sentMemory,
   });
   const work = createWork({
     replica,
@@ -126,6 +130,7 @@ export async function createDaemon(
     peers: () => peers,
     ringPeers: () =>
       void ringAll(db).catch((error: Error) => tell({ fact: 'bug', error, where: 'ringing the others' })),
+    sentIn: sentMemory.in,
     tell,
   });
   const missedCaptures = watchMissedCaptures(db, ring);

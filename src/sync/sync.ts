@@ -17,6 +17,7 @@ import type { ConflictPolicy } from './apply/decision.ts';
 import { createTroubles } from './apply/troubles.ts';
 import { patiently } from './store/failing.ts';
 import { listWindow } from './store/pull-store.ts';
+import type { SentMemory } from './store/sent.ts';
 import { createSettle } from './store/settle.ts';
 import { withPrivacy } from './with-privacy.ts';
 import { withoutMappedEvents } from './match/without-mapped-events.ts';
@@ -43,6 +44,7 @@ export interface SyncOptions {
   readonly importMode: 'auto' | 'manual';
   /** A dry run; see createClaimCheck. */
   readonly isPlan?: boolean;
+  readonly sentMemory?: SentMemory;
   readonly random?: () => number;
 }
 
@@ -73,6 +75,7 @@ export function partsOf(given: SyncOptions): DrainOptions {
     settle: createSettle(given.db, db),
     policy: options.conflict,
     window,
+    ...(options.sentMemory === undefined ? {} : { sentMemory: options.sentMemory }),
     random,
   });
   const reads = createReads({

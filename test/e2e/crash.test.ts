@@ -150,6 +150,50 @@ describe.each(Object.keys(points) as (keyof typeof points)[])('a daemon killed %
   );
 });
 
+const applied = [
+  'after Graph applied it and before it answers',
+  'after the answer and before it is written down',
+] as const;
+
+describe.each(['booking', 'outlook', 'newest'])('with CONFLICT_POLICY %s', (policy) => {
+  const open = () => openFleet({ rooms: 1, env: { CONFLICT_POLICY: policy } });
+  const { method, before, act } = writes.change;
+  const expectTitle = async (fleet: Fleet, title: string) => {
+    await fleet.settled();
+    await fleet.expectEqual();
+    expect(fleet.events(501).map(({ subject }) => subject)).toEqual([title]);
+  };
+
+  describe.each([
+    ['another title', 'Oslo Domkor'],
+    ['the former title', choir.title],
+  ])('the clerk gives it %s', (_, title) => {
+    test.each(applied)('after a daemon was killed %s of a change: that is the last word', async (point) => {
+      await using fleet = await open();
+      const victim = await fleet.start();
+      const booked = await before(fleet.desk);
+      await fleet.settled();
+      await points[point](fleet, victim, method, () => act(fleet.desk, booked));
+      await fleet.desk.retitle(booked, title);
+      await fleet.start();
+      await expectTitle(fleet, title);
+    });
+
+    test('after the answer to a change was lost: that is the last word', async () => {
+      await using fleet = await open();
+      await fleet.start();
+      const booked = await before(fleet.desk);
+      await fleet.settled();
+      const fault = fleet.tenant.faults.add({ match: { method }, action: { do: 'dropAnswer' } });
+      await act(fleet.desk, booked);
+      await fleet.tenant.until((entry) => entry.method === method && entry.lost);
+      await fleet.desk.retitle(booked, title);
+      fleet.tenant.faults.remove(fault);
+      await expectTitle(fleet, title);
+    });
+  });
+});
+
 describe('of two daemons, one killed', () => {
   test('in the middle of a backlog: the other one takes its rooms, nothing is doubled or lost', async () => {
     await using fleet = await openFleet({ rooms: 12, latencyMs: 15 });

@@ -1,14 +1,15 @@
 /** A change is sent while the database still stores its fold and its lease (database/functions/41_lease_early.sql). */
 import { expect, test } from 'vitest';
+import type { Environment } from '../../src/config.ts';
 import { monotonicMs } from '../../src/sandbox/tenant/clock.ts';
 import { day, openFleet } from './fleet.ts';
 
 const choir = { title: 'Kammerkoret', from: day(2, '18:00'), to: day(2, '20:00') };
 
 /** A daemon that has sent a change of a booking, and whose lease waits to be stored until `end`. */
-async function openSent() {
+async function openSent(env: Environment = {}) {
   await using opened = new AsyncDisposableStack();
-  const fleet = opened.use(await openFleet({ rooms: 1 }));
+  const fleet = opened.use(await openFleet({ rooms: 1, env }));
   const daemon = await fleet.start();
   const booked = await fleet.desk.book(501, choir);
   await fleet.settled();
@@ -76,6 +77,24 @@ test('a lease that cannot be stored ends the leases of its daemon, and the chang
   await sent.fleet.settled();
   await sent.fleet.expectEqual();
 });
+
+test.each(['booking', 'outlook'])(
+  'a change whose lease cannot be stored is no edit in Outlook, with CONFLICT_POLICY %s',
+  async (policy) => {
+    await using sent = await openSent({ CONFLICT_POLICY: policy });
+    // the title is as it was before the change
+    await sent.fleet.db.query(
+      `UPDATE bb_event e SET name = m.booking_base ->> 'title' FROM bridge_mappings m WHERE m.reservation_id = e.id`,
+    );
+    const [before] = await sent.fleet.db.query<{ name: string }>('SELECT name FROM bb_event');
+    await sent.end('failed');
+    await sent.lost();
+    await sent.mend();
+    await sent.fleet.settled();
+    await sent.fleet.expectEqual();
+    expect(sent.titles()).toEqual([before!.name]);
+  },
+);
 
 test('a daemon that dies before its lease is stored leaves the change to the next one', async () => {
   await using sent = await openSent();

@@ -4,10 +4,11 @@ import type { OutlookSide } from '../outlook-side.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { listWindow, noteRemovals } from '../store/pull-store.ts';
 import { failingAs } from '../store/failing.ts';
+import { storeSending, type Sent, type SentMemory } from '../store/sent.ts';
 import type { createSettle, CreatesDue, Settlement, SettleAnswer } from '../store/settle.ts';
 import { isMapped, isUnmapped, type Mapped, type WorkItem } from '../store/work-item.ts';
 import { together } from '../together.ts';
-import type { ConflictPolicy, Decision, DecisionContext } from './decision.ts';
+import { eventOf, type ConflictPolicy, type Decision, type DecisionContext } from './decision.ts';
 import type { createBrake } from './brake.ts';
 import type { createImport } from './import.ts';
 import type { createIntoBooking } from './into-booking.ts';
@@ -39,6 +40,7 @@ export interface ApplyOptions {
   readonly settle: ReturnType<typeof createSettle>;
   readonly policy: ConflictPolicy;
   readonly window: Window;
+  readonly sentMemory?: SentMemory;
   readonly random?: () => number;
 }
 
@@ -70,7 +72,8 @@ export function createApply(options: ApplyOptions) {
 
     const { decisions, unread } = await read(mapped, context, signal);
     const { allowed, held } = await holdBack(room, decisions);
-    const written = await write(room, await withNotedRemovals(db, room, allowed), context, mapped, signal);
+    const stored = await withStoredStates(options, room, await withNotedRemovals(db, room, allowed));
+    const written = await write(room, stored, context, mapped, signal);
     return await settle(room, decisions, summed([unread, held, ...written]));
   };
 
@@ -124,6 +127,7 @@ export function createApply(options: ApplyOptions) {
     const { settlements, done, answered, creates, failures } = came;
     const { results, written } =
       settlements.length === 0 ? { results: [], written: null } : await settleAll(room, settlements);
+    options.sentMemory?.settled(results.map(({ id }) => id));
     return { settled: results, done, written, answered, creates, decided, ...worst(failures, room, random) };
   }
 }
@@ -147,6 +151,43 @@ async function withNotedRemovals(
     const now = { ...mapped, revision: mapped.revision + 1, intent } as const;
     return ids.has(mapped.id) ? [{ ...decision, mapped: now }] : [];
   });
+}
+
+/**
+ * States are stored before they are sent, so that Outlook showing one of them is not taken for an edit of a person. The fold has stored
+ * nearly all of them already. One whose mapping has changed meanwhile is left out, and stays due.
+ */
+async function withStoredStates(
+  { db, sentMemory }: Pick<ApplyOptions, 'db' | 'sentMemory'>,
+  room: LeasedRoom,
+  decisions: readonly Decision[],
+): Promise<readonly Decision[]> {
+  const sending = decisions.flatMap((decision) => sentBy(decision) ?? []);
+  if (sending.length === 0) return decisions;
+  sentMemory?.sending(room.id, sending);
+  const isNew = (decision: Decision) => sentBy(decision) !== null && decision.mapped.recorded !== true;
+  const unstored = decisions.filter(isNew);
+  if (unstored.length === 0) return decisions;
+  const ids = await storeSending(
+    db,
+    room,
+    unstored.map((decision) => ({ ...sentBy(decision)!, revision: decision.mapped.revision })),
+  );
+  return decisions.flatMap((decision) => {
+    const { mapped } = decision;
+    if (!isNew(decision)) return [decision];
+    return ids.has(mapped.id) ? [{ ...decision, mapped: { ...mapped, revision: mapped.revision + 1 } }] : [];
+  });
+}
+
+/** The state that a change sends to Outlook; null: none. */
+function sentBy(decision: Decision): Sent | null {
+  const { action, mapped } = decision;
+  const eventId = eventOf(decision);
+  const sends = action.do === 'change' && !isForBooking(decision) && Object.keys(action.change).length > 0;
+  return sends && eventId !== null && mapped.booking !== null
+    ? { id: mapped.id, eventId, state: mapped.booking }
+    : null;
 }
 
 const isRemoval = ({ action }: Decision) => action.do === 'remove' || action.do === 'decline';

@@ -1,6 +1,6 @@
 /** The decision about one mapping: `decide`, given what is known of both sides. */
 import type { BookedItem, LastAgreed } from '../../appearance.ts';
-import { itemFields, sameItem, type Item, type ItemChange } from '../../item.ts';
+import { changedFields, itemFields, sameItem, touchesTimes, type Item, type ItemChange } from '../../item.ts';
 import { changing, decide, type Action, type Choice, type Wanted } from '../decide/decide.ts';
 import { agreedOn, agreementOn, never, type Agreement } from '../store/agreement.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
@@ -42,14 +42,36 @@ export function decisionOn(
   const booked = mapped.active === true || awaiting ? mapped.booking : null;
   const wanted = booked === null ? null : outlook.show(booked);
   const direction = awaiting ? 'outlook_to_booking' : room.direction;
-  const action = actionOn(mapped, context, { adopted, seen, wanted, direction });
+  const known = direction === 'outlook_to_booking' ? mapped : withOwnWrites(mapped, seen, outlook);
+  const action = actionOn(known, context, { adopted, seen, wanted, direction });
   return {
-    mapped,
-    action: renaming(mapped, action, wanted),
+    mapped: known,
+    action: renaming(known, action, wanted),
     wanted,
     adopted,
     seen,
     followsBooking: direction !== 'outlook_to_booking',
+  };
+}
+
+/**
+ * What is known after this read: a field that Outlook does not show as at the last agreement, but as we may have sent it since, is no
+ * edit in Outlook. It is the new base of Outlook; what the booking system showed then is unknown, so it counts as changed there.
+ */
+function withOwnWrites(mapped: Mapped, seen: Seen, { show }: Pick<OutlookSide, 'show'>): Mapped {
+  const { sent, outlookBase: base, agreement } = mapped;
+  if (sent == null || base === null || agreement.is === 'never') return mapped;
+  const shown = seen === null || seen === 'absent' || !seen.isOrganizer ? null : standing(seen.shows);
+  if (shown === null) return mapped;
+  const changed = Object.keys(changedFields(base, shown));
+  const differences = sent.map((state) => changedFields(show(state), shown));
+  const own = changed.filter((field) => differences.some((differs) => !(field in differs)));
+  if (own.length === 0) return mapped;
+  const agreed = Object.entries(agreedOn(agreement)).filter(([field]) => !own.includes(field));
+  return {
+    ...mapped,
+    outlookBase: { ...base, ...pick(shown, own) },
+    agreement: agreementOn(Object.fromEntries(agreed)),
   };
 }
 
@@ -90,7 +112,7 @@ function actionOn(
     shows: event === null ? verifiedLoss(mapped) : event === 'absent' ? { is: 'absent' } : event.shows,
     isOrganizer: event === null || event === 'absent' ? mapped.isOrganizer : event.isOrganizer,
     intent: intentOf(mapped),
-    time: mapped.ended !== true ? 'ahead' : isAhead(event) ? 'revived' : 'ended',
+    time: mapped.ended !== true ? 'ahead' : isMovedAhead(mapped, event) ? 'revived' : 'ended',
     choice: decidedBy(policy, mapped, event, choice),
   });
 }
@@ -126,10 +148,14 @@ export function choiceOf(
   return sameItem(conflict.outlook, shows === null ? null : itemOf(shows)) ? resolution : null;
 }
 
-/** The event lies in the future. */
-function isAhead(event: Seen): boolean {
+/** The event lies in the future, where it did not lie at the last agreement. */
+function isMovedAhead({ outlookBase }: Mapped, event: Seen): boolean {
   const item = event === null || event === 'absent' ? null : standing(event.shows);
-  return item !== null && Date.parse(item.endsAt) > Date.now();
+  return (
+    item !== null &&
+    Date.parse(item.endsAt) > Date.now() &&
+    (outlookBase === null || touchesTimes(changedFields(outlookBase, item)))
+  );
 }
 
 /** The loss of the event as verified before. */

@@ -68,6 +68,8 @@ export interface Settlement {
   /** Its event has its own reservation's extended properties now. */
   readonly renamed?: boolean;
   readonly waitsFor: WaitsFor | null;
+  /** It is still unknown whether Outlook shows what was sent. */
+  readonly keepsSent: boolean;
   readonly conflict: ConflictNote | null;
   /** The event as read; absent: as before. */
   readonly isOrganizer?: boolean;

@@ -59,6 +59,10 @@ export interface Mapped extends Known {
   readonly renames: boolean;
   /** ISO instant of the reservation's last change. */
   readonly bookingChangedAt: string | null;
+  /** Other states of the reservation that may have been sent since both sides were last known. */
+  readonly sent?: readonly BookedItem[] | null;
+  /** Its present state is stored as one that may have been sent. */
+  readonly recorded?: boolean;
 }
 
 /** An event without a reservation: to be imported, or waiting for a person. */

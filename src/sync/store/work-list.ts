@@ -6,6 +6,7 @@ import { isContended, queryEarly, type Queryable } from '../../database.ts';
 import { Retryable } from '../../errors.ts';
 import type { RoomSettings } from '../../room-settings.ts';
 import { isRefusedForGood } from './failing.ts';
+import type { Sent } from './sent.ts';
 import { workItemOf, type WorkItem, type WorkRow } from './work-item.ts';
 import { locks } from '../../locks.ts';
 
@@ -339,21 +340,16 @@ export async function unlockRoom(session: Queryable, room: LeasedRoom): Promise<
   await session.query({ name: 'unlock_room', text: 'SELECT bridge_unlock_room($1)', values: [room.id] });
 }
 
-/**
- * After the lease session was lost: a crashed server may have lost our leases and folds while writes were under way. The next
- * daemon to lease these rooms reads Outlook first.
- */
+/** After the lease session was lost: see `bridge_doubt_rooms`. */
 export async function doubtRooms(
   session: Queryable,
   rooms: readonly number[],
+  sent: readonly Sent[],
   replica: string,
 ): Promise<void> {
   await session.query({
     name: 'doubt_rooms',
-    text: `
-      UPDATE bridge_room_state SET lease_owner = $2, push_due_at = least(push_due_at, now()), updated_at = now()
-      WHERE lease_owner IS NULL AND resource_mapping_id IN (
-        SELECT r.id FROM bridge_resource_mappings r WHERE r.id = ANY ($1) AND r.active = 1)`,
-    values: [rooms, replica],
+    text: 'SELECT bridge_doubt_rooms($1, $2, $3)',
+    values: [rooms, replica, JSON.stringify(sent)],
   });
 }

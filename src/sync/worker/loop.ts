@@ -12,6 +12,7 @@ import { Retryable, messageOf } from '../../errors.ts';
 import type { Tell } from '../../facts.ts';
 import { sleep as pause } from '../../sleep.ts';
 import { doubtRooms, foldMost, takeRooms, type TakeOptions, type Window } from '../store/work-list.ts';
+import type { Sent } from '../store/sent.ts';
 import { createOutage, createProbe } from './outage.ts';
 import { createRunningRooms, type Drain, type LeaseSession } from './running-rooms.ts';
 import { itemsAtATime } from './drain.ts';
@@ -85,6 +86,8 @@ export interface WorkOptions {
   readonly peers: () => number;
   /** Wakes the other daemons: more rooms are due than we work on. */
   readonly ringPeers: () => void;
+  /** What was sent of late in these rooms. */
+  readonly sentIn: (rooms: readonly number[]) => readonly Sent[];
   readonly tell: Tell;
   readonly random?: () => number;
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -183,7 +186,8 @@ export function createWork(options: WorkOptions) {
   async function takeUntilEnd(lease: Lease, stopping: AbortSignal): Promise<void> {
     const { session } = lease;
     const until = AbortSignal.any([stopping, lease.ended.signal]);
-    if (doubtful.length > 0) await retry(() => doubtRooms(session, doubtful, replica), until);
+    if (doubtful.length > 0)
+      await retry(() => doubtRooms(session, doubtful, options.sentIn(doubtful), replica), until);
     doubtful = [];
     await options.needAdapter(session);
     // every other take is for all rooms, so that continuous bookings delay no room forever

@@ -14,7 +14,7 @@ import type { createOutage } from './outage.ts';
  * A commit of the lease session is on disk after three times the server's `wal_writer_delay`, by default 0.6 s (PostgreSQL:
  * wal-async-commit); a crash of the server loses later ones.
  */
-const flushedMs = 2_000;
+export const flushedMs = 2_000;
 
 /** The session of our leases. */
 export interface LeaseSession {

@@ -39,6 +39,7 @@ async function runUntilThirdWait(
   };
   const work = createWork({
     replica: '00000000-0000-0000-0000-000000000000',
+    sentIn: () => [],
     needAdapter: async () => undefined,
     openLease: () => {
       opened += 1;

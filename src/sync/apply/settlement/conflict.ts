@@ -63,6 +63,8 @@ export function openFields(decision: Decision): Settlement {
     news: 'look',
     intent: null,
     outlookSeen: shown,
+    // the bases below consider what was sent
+    ...(decision.seen === null && decision.adopted === null ? {} : { keepsSent: false }),
     agreement: agreedBut(mapped, action.open),
     outlookBase:
       shown === null || mapped.outlookBase === null

@@ -14,7 +14,13 @@ export const readFields = (event: OutlookEvent) => ({
 });
 
 /** Everything that Outlook reported of the event is decided about, and nothing of ours is under way. */
-export const nothingOpen = { news: null, intent: null, waitsFor: null, outlookSeen: null } as const;
+export const nothingOpen = {
+  news: null,
+  intent: null,
+  waitsFor: null,
+  outlookSeen: null,
+  keepsSent: false,
+} as const;
 
 const noOutcome = {
   error: null,
@@ -51,6 +57,7 @@ export function keep(
     news: mapped.news,
     intent: mapped.intent,
     waitsFor: mapped.waitsFor,
+    keepsSent: true,
     // nothing of an unreadable event is stored
     ...(event === null || event === 'absent' || event.shows.is === 'unreadable' ? {} : readFields(event)),
     ...change,
@@ -76,6 +83,7 @@ export const keepUnmapped = (
   news: unmapped.news,
   intent: null,
   waitsFor: unmapped.waitsFor,
+  keepsSent: false,
   ...change,
 });
 

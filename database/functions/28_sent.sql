@@ -1,0 +1,49 @@
+-- States of a reservation that may have been sent to Outlook and whose effect there is unknown (bridge_mappings.sent_states, oldest first).
+--
+-- A change is sent only after its state is stored here, so that the state is known after a lost answer or a `kill -9`. The fold stores
+-- it with the change that it stores anyway; a daemon that is about to send another state stores it first (bridge_sending). A settlement
+-- that knows what Outlook shows clears it.
+
+-- With this state as the last one. Of more than 16, the first eight and the last eight are kept: in an outage the former were sent,
+-- and one of the latter will be.
+CREATE OR REPLACE FUNCTION bridge_with_sent(sent jsonb, state jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $with$
+  SELECT CASE WHEN state IS NULL OR sent -> -1 = state THEN sent
+    WHEN sent IS NULL THEN jsonb_build_array(state)
+    ELSE (SELECT CASE WHEN jsonb_array_length(o.others) > 15 THEN o.others - 8 ELSE o.others END || jsonb_build_array(state)
+          FROM (SELECT coalesce(jsonb_agg(s.one ORDER BY s.n) FILTER (WHERE s.one <> state), '[]') AS others
+                FROM jsonb_array_elements(sent) WITH ORDINALITY AS s (one, n)) o) END
+$with$;
+
+-- Stores states that are about to be sent. Returns the mappings that have not changed since they were read; their revision is one
+-- higher now. Throws BR001 if the lease was lost.
+CREATE OR REPLACE FUNCTION bridge_sending(room_id integer, epoch bigint, wanted jsonb) RETURNS jsonb LANGUAGE plpgsql AS $sending$
+DECLARE
+  stored jsonb;
+BEGIN
+  PERFORM bridge_lock_for_settlement();
+  WITH those AS (
+    UPDATE bridge_mappings m SET sent_states = bridge_with_sent(m.sent_states, w.state), revision = m.revision + 1
+    FROM jsonb_to_recordset(wanted) AS w (id bigint, revision bigint, state jsonb)
+    WHERE m.id = w.id AND m.revision = w.revision
+    RETURNING m.id
+  ) SELECT coalesce(jsonb_agg(id), '[]') INTO stored FROM those;
+  PERFORM bridge_need_lease(room_id, epoch);
+  RETURN stored;
+END $sending$;
+
+-- After the lease session was lost: a crashed server may have lost our leases and folds while writes were under way. The next daemon to
+-- lease these rooms reads Outlook first. `sent`: what was sent in them of late (the mapping, its event, the state), in that order.
+CREATE OR REPLACE FUNCTION bridge_doubt_rooms(room_ids integer[], replica uuid, sent jsonb) RETURNS void LANGUAGE plpgsql AS $doubt$
+DECLARE
+  one record;
+BEGIN
+  PERFORM bridge_lock_for_settlement();
+  UPDATE bridge_room_state s SET lease_owner = replica, push_due_at = least(s.push_due_at, now()), updated_at = now()
+  FROM bridge_resource_mappings r
+  WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.id = ANY (room_ids) AND s.lease_owner IS NULL;
+  FOR one IN SELECT * FROM jsonb_to_recordset(sent) AS d (id bigint, "eventId" text, state jsonb) LOOP
+    UPDATE bridge_mappings m SET sent_states = bridge_with_sent(m.sent_states, one.state), outlook_news = coalesce(m.outlook_news, 'look'),
+      due_at = least(m.due_at, now()), revision = m.revision + 1
+    WHERE m.id = one.id AND m.outlook_event_id = one."eventId" AND m.reservation_id IS NOT NULL AND m.sync_status <> 'cancelled';
+  END LOOP;
+END $doubt$;

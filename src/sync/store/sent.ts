@@ -1,0 +1,76 @@
+/** What is sent to Outlook is stored before: after a lost answer or the end of a daemon, it is no edit of a person (28_sent.sql). */
+import type { BookedItem } from '../../appearance.ts';
+import type { Queryable } from '../../database.ts';
+import type { LeasedRoom } from './work-list.ts';
+
+/** A state of a reservation, about to be sent to its event. */
+export interface Sent {
+  /** Its mapping. */
+  readonly id: number;
+  readonly eventId: string;
+  readonly state: BookedItem;
+}
+
+/**
+ * Stores states that are about to be sent. Returns the ids of the mappings that have not changed since they were read; their revision
+ * is one higher now.
+ */
+export async function storeSending(
+  db: Queryable,
+  room: LeasedRoom,
+  sending: readonly (Pick<Sent, 'id' | 'state'> & { readonly revision: number })[],
+): Promise<ReadonlySet<number>> {
+  const { rows } = await db.query<{ stored: number[] }>({
+    name: 'store_sending',
+    text: 'SELECT bridge_sending($1, $2, $3) AS stored',
+    values: [
+      room.id,
+      room.epoch,
+      JSON.stringify(sending.map(({ id, revision, state }) => ({ id, revision, state }))),
+    ],
+  });
+  return new Set(rows[0]!.stored);
+}
+
+/** Mappings remembered at most. */
+const mappingsMost = 10_000;
+
+export type SentMemory = ReturnType<typeof createSentMemory>;
+
+/**
+ * What this daemon sent of late. The transaction that stores a state may fail after its answer, and a crash of the server may lose it
+ * after its commit, but not once `flushedMs` have passed since the settlement.
+ */
+export function createSentMemory(flushedMs: number) {
+  const byMapping = new Map<number, { room: number; sent: Sent[]; settledAt: number | null }>();
+
+  function forget(): void {
+    const before = performance.now() - flushedMs;
+    for (const [id, { settledAt }] of byMapping)
+      if (settledAt !== null && settledAt < before) byMapping.delete(id);
+    for (const id of byMapping.keys()) if (byMapping.size > mappingsMost) byMapping.delete(id);
+  }
+
+  return {
+    sending(room: number, sent: readonly Sent[]): void {
+      for (const one of sent) {
+        const former = byMapping.get(one.id)?.sent ?? [];
+        byMapping.delete(one.id); // moves to the end of the order
+        byMapping.set(one.id, { room, sent: [...former.slice(-15), one], settledAt: null });
+      }
+      if (byMapping.size > 1_000) forget();
+    },
+    settled(mappings: readonly number[]): void {
+      const now = performance.now();
+      for (const id of mappings) {
+        const known = byMapping.get(id);
+        if (known !== undefined) known.settledAt = now;
+      }
+    },
+    /** What may be lost of these rooms. */
+    in(rooms: readonly number[]): readonly Sent[] {
+      forget();
+      return [...byMapping.values()].flatMap(({ room, sent }) => (rooms.includes(room) ? sent : []));
+    },
+  };
+}

@@ -1,0 +1,116 @@
+/** States of a reservation that may have been sent and are not settled (database/functions/28_sent.sql). */
+import assert from 'node:assert/strict';
+import { describe, test } from 'vitest';
+import type { TestDatabase } from '../support/database.ts';
+import { allSynced, epochOf, event, fold, open, result, rows, settle, take } from './work-list-world.ts';
+
+/** An event in Outlook that a clerk has retitled. */
+async function retitled(...titles: readonly string[]) {
+  const db = await open();
+  await db.query(event(1));
+  await fold(db);
+  await allSynced(db);
+  await db.query('UPDATE bridge_room_state SET baselined_at = now(), reconciled_at = now()');
+  for (const title of titles) {
+    await db.query('UPDATE bb_event SET name = $1', [title]);
+    await fold(db);
+  }
+  return db;
+}
+
+const sent = async (db: TestDatabase) =>
+  (
+    await db.query<{ titles: string[] | null }>(
+      `SELECT (SELECT array_agg(s.one ->> 'title' ORDER BY s.n) FROM jsonb_array_elements(m.sent_states) WITH ORDINALITY s (one, n)) AS titles
+       FROM bridge_mappings m`,
+    )
+  )[0]!.titles;
+
+test('a fold stores the state that it makes due, in the order of the folds, each once', async () => {
+  await using db = await retitled('A', 'B', 'A', 'C');
+  assert.deepEqual(await sent(db), ['B', 'A', 'C']);
+});
+
+test('of many states the first and the last ones are kept', async () => {
+  const all = Array.from({ length: 30 }, (_, n) => `T${n}`);
+  await using db = await retitled(...all);
+  assert.deepEqual(await sent(db), [...all.slice(0, 8), ...all.slice(-8)]);
+});
+
+test('a fold stores nothing of a reservation that has no event, is cancelled or did not change', async () => {
+  await using db = await open();
+  await db.query(event(1));
+  await fold(db);
+  assert.equal(await sent(db), null);
+  await allSynced(db);
+  await db.query(`UPDATE bb_event SET name = name`);
+  await fold(db);
+  assert.equal(await sent(db), null);
+  await db.query(`UPDATE bb_event SET active = 0`);
+  await fold(db);
+  assert.equal(await sent(db), null);
+});
+
+describe('a settlement', () => {
+  const settling = async (more: object, meanwhile?: string) => {
+    const db = await retitled('A', 'B');
+    await take(db.pool);
+    const [row] = await rows(db);
+    const [{ state }] = (await db.query<{ state: object }>(
+      'SELECT sent_states -> -1 AS state FROM bridge_mappings',
+    )) as [{ state: object }];
+    if (meanwhile !== undefined) {
+      await db.query('UPDATE bb_event SET name = $1', [meanwhile]);
+      await fold(db);
+    }
+    await settle(db, 1, await epochOf(db, 1), [result(row!, { bookingSeen: state, ...more })]);
+    return db;
+  };
+
+  test('that knows what Outlook shows clears the states', async () => {
+    await using db = await settling({ keepsSent: false });
+    assert.equal(await sent(db), null);
+  });
+
+  test('without an answer keeps them', async () => {
+    await using db = await settling({ status: 'pending', keepsSent: true });
+    assert.deepEqual(await sent(db), ['A', 'B']);
+  });
+
+  test('that a fold has overtaken leaves the state of that fold', async () => {
+    await using db = await settling({ keepsSent: false }, 'C');
+    assert.deepEqual(await sent(db), ['C']);
+  });
+
+  test('that a fold has overtaken, and without an answer, keeps all', async () => {
+    await using db = await settling({ status: 'pending', keepsSent: true }, 'C');
+    assert.deepEqual(await sent(db), ['A', 'B', 'C']);
+  });
+
+  test('of a daemon of the previous version clears them', async () => {
+    await using db = await settling({});
+    assert.equal(await sent(db), null);
+  });
+});
+
+test('a state that is about to be sent is stored unless the mapping has changed or the lease was lost', async () => {
+  await using db = await retitled();
+  await db.query('UPDATE bridge_mappings SET due_at = now(), revision = revision + 1');
+  await db.query('UPDATE bridge_room_state SET push_due_at = now()');
+  await take(db.pool);
+  const [row] = await rows(db);
+  const epoch = await epochOf(db, 1);
+  const sending = (revision: number, of = epoch) =>
+    db.query('SELECT bridge_sending(1, $1, $2) AS stored', [
+      of,
+      JSON.stringify([{ id: row!.id, revision, state: { title: 'X' } }]),
+    ]);
+  assert.deepEqual(await sending(row!.revision + 1), [{ stored: [] }]);
+  await assert.rejects(sending(row!.revision, epoch - 1), { code: 'BR001' });
+  assert.equal(await sent(db), null);
+  assert.deepEqual(await sending(row!.revision), [{ stored: [row!.id] }]);
+  assert.deepEqual(await sent(db), ['X']);
+  const [after] = await rows(db);
+  // the revision tells it from a change by a person
+  assert.equal(after!.revision, row!.revision + 1);
+});
