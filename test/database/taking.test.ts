@@ -371,7 +371,7 @@ describe('taking', () => {
         taken.rooms.map(({ due }) => due.length),
         [1, 1],
       );
-      assert.deepEqual(statements, ['fold', 'lease_rooms']);
+      assert.deepEqual(statements, ['bridge_fold', 'lease_rooms']);
     } finally {
       session.release(true);
     }

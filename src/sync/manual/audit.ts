@@ -4,6 +4,7 @@
  */
 import type { Database } from '../../database.ts';
 import type { Id } from '../../id.ts';
+import { queryValue } from '../../query.ts';
 import { failingAs } from '../store/failing.ts';
 
 /** A request, as described by its address. */
@@ -23,9 +24,9 @@ export type Audit = ReturnType<typeof createAudit>;
 
 export function createAudit(db: Database) {
   /** Logs a request. Returns the id of the line. */
-  async function asked({ who, what, mapping, reservation, resourceId, detail }: Request): Promise<number> {
+  const asked = ({ who, what, mapping, reservation, resourceId, detail }: Request) =>
     // without the event's id: lines with one identify an event as ours
-    const { rows } = await db.query<{ id: number }>({
+    queryValue<number>(db, {
       name: 'audit_asked',
       text: `
         INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, action, reason, who, detail)
@@ -44,8 +45,6 @@ export function createAudit(db: Database) {
         JSON.stringify(detail),
       ],
     });
-    return rows[0]!.id;
-  }
 
   /** Adds the HTTP status of the answer. */
   async function answered(id: number, status: number): Promise<void> {

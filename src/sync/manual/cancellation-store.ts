@@ -3,6 +3,7 @@ import { readAbilities } from '../../abilities.ts';
 import { Permanent } from '../../errors.ts';
 import type { Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
+import { queryRows } from '../../query.ts';
 import { lockRooms, noteChanges, ofMappings } from './requests.ts';
 import { queryItems } from '../store/readable-items.ts';
 import type { Window } from '../store/work-list.ts';
@@ -99,11 +100,11 @@ export async function cancelReservation(db: Queryable, type: string, id: Id): Pr
 }
 
 /** The mappings of these reservations with an event. */
-export async function liveMappings(
+export const liveMappings = (
   db: Queryable,
   reservations: readonly { readonly type: string; readonly id: Id }[],
-): Promise<Chosen[]> {
-  const { rows } = await db.query<Chosen>({
+) =>
+  queryRows<Chosen>(db, {
     name: 'mappings_of_cancelled',
     text: `
       SELECT DISTINCT ${chosenColumns}
@@ -114,8 +115,6 @@ export async function liveMappings(
       ORDER BY m.id`,
     values: [reservations.map((one) => one.type), reservations.map((one) => one.id)],
   });
-  return rows;
-}
 
 /** The mapping of an event. `room`: its room; null: that is switched off or takes no changes from Outlook. */
 export interface KnownEvent extends Chosen {

@@ -10,6 +10,7 @@
  */
 import type { Database, Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
+import { queryRows } from '../../query.ts';
 import { makeDue, underFoldLock } from './requests.ts';
 import { failingAs } from '../store/failing.ts';
 import { isHeld } from '../../waits-for-person.ts';
@@ -41,11 +42,8 @@ export interface HeldChoice {
 const isChosen = `m.resource_id = $1 AND ${isHeld} AND ($2::bigint[] IS NULL OR m.id = ANY ($2))`;
 
 /** The number of held removals in each active room that has some, or in one (`resourceId`). */
-export async function readHeld(
-  db: Queryable,
-  resourceId: number | null,
-): Promise<{ readonly resource_id: number; readonly n: number }[]> {
-  const { rows } = await db.query<{ resource_id: number; n: number }>({
+export const readHeld = (db: Queryable, resourceId: number | null) =>
+  queryRows<{ resource_id: number; n: number }>(db, {
     name: 'rooms_held',
     text: `
       SELECT held.resource_id, held.n FROM (${heldByResource}) held
@@ -53,8 +51,6 @@ export async function readHeld(
       WHERE $1::integer IS NULL OR held.resource_id = $1 ORDER BY 1`,
     values: [resourceId],
   });
-  return rows;
-}
 
 export function createHeldRemovals(db: Database, manual: Pick<Manual, 'begin' | 'settled'>) {
   /** The resources of the active rooms with held removals. */
@@ -62,8 +58,8 @@ export function createHeldRemovals(db: Database, manual: Pick<Manual, 'begin' | 
     (await readHeld(db, null)).map(({ resource_id: resource }) => resource);
 
   /** The held removals of a room, the soonest first. */
-  async function list(resourceId: number): Promise<HeldRemoval[]> {
-    const { rows } = await db.query<HeldRemoval>({
+  const list = (resourceId: number) =>
+    queryRows<HeldRemoval>(db, {
       name: 'held',
       text: `
         SELECT m.id AS mapping_id, m.reservation_type, m.reservation_id, m.outlook_event_id, d.side,
@@ -73,8 +69,6 @@ export function createHeldRemovals(db: Database, manual: Pick<Manual, 'begin' | 
         ORDER BY m.starts_at, m.id LIMIT 1000`,
       values: [resourceId],
     });
-    return rows;
-  }
 
   /** Releases held removals, waits for them and returns their outcomes. */
   async function release({ resourceId, mappings }: HeldChoice, signal: AbortSignal): Promise<Outcome[]> {

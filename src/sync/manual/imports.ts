@@ -1,6 +1,7 @@
 /** Imports from Outlook: lists, counts and imports on request. The daemon imports automatically unless IMPORT_MODE is manual. */
 import type { Database, Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
+import { queryRow, queryRows, queryValue } from '../../query.ts';
 import { isReadyWithin, lockRooms, underFoldLock } from './requests.ts';
 import { msLeft, until, type Call } from './call.ts';
 import { failingAs } from '../store/failing.ts';
@@ -65,19 +66,17 @@ const waits = `m.reservation_id IS NULL AND m.outlook_event_id IS NOT NULL`;
 
 export function createImports(db: Database, manual: Pick<Manual, 'begin' | 'wake'>) {
   /** Events without a reservation, the soonest first. */
-  async function pending(choice: ImportChoice): Promise<ImportRow[]> {
-    const { rows } = await db.query<ImportRow>({
+  const pending = (choice: ImportChoice) =>
+    queryRows<ImportRow>(db, {
       name: 'pending_imports',
       text: `SELECT ${columns}, NULL AS imported_at FROM bridge_mappings m, ${zone}
         WHERE ${waits} AND ${chosen} ORDER BY ${startsAt}, m.id LIMIT $1`,
       values: valuesOf(choice),
     });
-    return rows;
-  }
 
   /** Imported events, the latest import first. */
-  async function processed(choice: ImportChoice): Promise<ImportRow[]> {
-    const { rows } = await db.query<ImportRow>({
+  const processed = (choice: ImportChoice) =>
+    queryRows<ImportRow>(db, {
       name: 'processed_imports',
       text: `SELECT ${columns}, l.at AS imported_at FROM bridge_mappings m, ${zone},
           LATERAL (SELECT max(l.at) AS at FROM bridge_log l
@@ -86,11 +85,9 @@ export function createImports(db: Database, manual: Pick<Manual, 'begin' | 'wake
         ORDER BY l.at DESC NULLS LAST, m.id DESC LIMIT $1`,
       values: valuesOf(choice),
     });
-    return rows;
-  }
 
-  async function statistics(): Promise<ImportStatistics> {
-    const { rows } = await db.query<ImportStatistics>({
+  const statistics = () =>
+    queryRow<ImportStatistics>(db, {
       name: 'import_statistics',
       text: `
         SELECT count(*) FILTER (WHERE reservation_id IS NOT NULL) AS total_imports,
@@ -102,8 +99,6 @@ export function createImports(db: Database, manual: Pick<Manual, 'begin' | 'wake
           (SELECT max(at) FROM bridge_log WHERE action = 'imported') AS last_processed_at
         FROM bridge_mappings WHERE sync_direction = 'outlook_to_booking'`,
     });
-    return rows[0]!;
-  }
 
   /** Imports waiting and refused events, not flagged ones, and returns their results. */
   async function process(choice: ImportChoice, signal: AbortSignal): Promise<ImportRow[]> {
@@ -147,8 +142,8 @@ async function requestImports(client: Queryable, choice: ImportChoice): Promise<
   return rows.map((row) => row.id);
 }
 
-async function stillWaiting(db: Queryable, ids: readonly number[], call: Call): Promise<boolean> {
-  const { rows } = await db.query<{ open: boolean }>({
+const stillWaiting = (db: Queryable, ids: readonly number[], call: Call) =>
+  queryValue<boolean>(db, {
     name: 'imports_open',
     text: `SELECT EXISTS (SELECT FROM bridge_mappings m
         JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
@@ -158,14 +153,10 @@ async function stillWaiting(db: Queryable, ids: readonly number[], call: Call): 
           AND ${isReadyWithin('$2')}) AS open`,
     values: [ids, msLeft(call)],
   });
-  return rows[0]!.open;
-}
 
-async function readImports(db: Queryable, ids: readonly number[]): Promise<ImportRow[]> {
-  const { rows } = await db.query<ImportRow>({
+const readImports = (db: Queryable, ids: readonly number[]) =>
+  queryRows<ImportRow>(db, {
     name: 'read_imports',
     text: `SELECT ${columns}, NULL AS imported_at FROM bridge_mappings m WHERE m.id = ANY ($1) ORDER BY ${startsAt}, m.id`,
     values: [ids],
   });
-  return rows;
-}

@@ -22,7 +22,7 @@ import {
 } from './requests.ts';
 import { beginCall, msLeft, until, type Call } from './call.ts';
 import { failingAs } from '../store/failing.ts';
-import { foldMost, type Window } from '../store/work-list.ts';
+import { fold, type Window } from '../store/work-list.ts';
 import { readOutcomes, type Change, type Chosen, type Outcome } from './outcomes.ts';
 import { ringAll } from '../worker/replicas.ts';
 
@@ -125,14 +125,9 @@ export function createManual({ db, window, ring, needWrites, waitMs = 20_000 }: 
 
   async function foldAll(call: Call): Promise<void> {
     while (msLeft(call) > 0) {
-      const { rows } = await db.query<{ folded: number }>({
-        name: 'fold_now',
-        text: 'SELECT bridge_fold($1, $2, $3) AS folded',
-        values: [window.pastDays, window.futureDays, foldMost],
-      });
-      if (rows[0]!.folded === 0) return;
-      // negative: another daemon is folding, for a moment
-      if (rows[0]!.folded < 0) await pause(5);
+      const folded = await fold(db, window);
+      if (folded === 0) return;
+      if (folded < 0) await pause(5);
     }
   }
 

@@ -1,5 +1,6 @@
 /** Delta rounds and full scans on request: the daemon's own, run in the foreground. */
 import type { Database } from '../../database.ts';
+import { queryRows, queryValue } from '../../query.ts';
 import { msLeft, until, type Call } from './call.ts';
 import { isReadyWithin, lockRooms } from './requests.ts';
 import { failingAs } from '../store/failing.ts';
@@ -67,8 +68,8 @@ export function createPolling(db: Database, manual: Pick<Manual, 'begin' | 'wake
     return await read(ids, since, call);
   }
 
-  async function stillPolling(ids: readonly number[], since: Date, call: Call): Promise<boolean> {
-    const { rows } = await db.query<{ open: boolean }>({
+  const stillPolling = (ids: readonly number[], since: Date, call: Call) =>
+    queryValue<boolean>(db, {
       name: 'still_polling',
       text: `
         SELECT EXISTS (
@@ -80,11 +81,9 @@ export function createPolling(db: Database, manual: Pick<Manual, 'begin' | 'wake
                          AND m.due_at <= clock_timestamp() + $3 * interval '1 millisecond'))) AS open`,
       values: [ids, since, msLeft(call)],
     });
-    return rows[0]!.open;
-  }
 
-  async function read(ids: readonly number[], since: Date, call: Call): Promise<Polled[]> {
-    const { rows } = await db.query<Polled>({
+  const read = (ids: readonly number[], since: Date, call: Call) =>
+    queryRows<Polled>(db, {
       name: 'read_polled',
       text: `
         SELECT r.outlook_item_id AS calendar_id, r.resource_id, coalesce(r.outlook_item_name, r.outlook_item_id) AS room,
@@ -106,12 +105,10 @@ export function createPolling(db: Database, manual: Pick<Manual, 'begin' | 'wake
         WHERE s.resource_mapping_id = ANY ($1) ORDER BY r.resource_id`,
       values: [ids, since, call.mark],
     });
-    return rows;
-  }
 
   /** The polls of each calendar, the last one first. */
-  async function state(): Promise<PollState[]> {
-    const { rows } = await db.query<PollState>({
+  const state = () =>
+    queryRows<PollState>(db, {
       name: 'poll_state',
       text: `SELECT r.outlook_item_id AS calendar_id, r.resource_id, coalesce(r.outlook_item_name, r.outlook_item_id) AS room,
           coalesce(cardinality(s.delta_links), 0) > 0 AS has_cursor, s.pulled_at AS last_poll_at,
@@ -119,8 +116,6 @@ export function createPolling(db: Database, manual: Pick<Manual, 'begin' | 'wake
         FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id AND r.active = 1
         WHERE r.sync_direction <> 'booking_to_outlook' ORDER BY s.pulled_at DESC NULLS LAST, r.resource_id`,
     });
-    return rows;
-  }
 
   return {
     poll: failingAs('ask Outlook for changes', poll),

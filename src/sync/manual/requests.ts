@@ -6,6 +6,7 @@ import { failureInWords } from '../../adapter-error.ts';
 import { concernsRows, inTransaction, type Database, type Queryable } from '../../database.ts';
 import { Permanent } from '../../errors.ts';
 import type { Id } from '../../id.ts';
+import { queryRow, queryRows, queryValue } from '../../query.ts';
 import { msLeft, type Call } from './call.ts';
 import { unreadableHint } from '../store/readable-items.ts';
 import type { Window } from '../store/work-list.ts';
@@ -45,8 +46,8 @@ export interface PendingChoice {
 }
 
 /** Pending and failed items, and those created or settled since the call began. Requires the fold lock. */
-export async function choosePending(db: Queryable, choice: PendingChoice, call: Call): Promise<Chosen[]> {
-  const { rows } = await db.query<Chosen>({
+export const choosePending = (db: Queryable, choice: PendingChoice, call: Call) =>
+  queryRows<Chosen>(db, {
     name: 'choose_pending',
     text: `
       SELECT ${chosenColumns}
@@ -63,8 +64,6 @@ export async function choosePending(db: Queryable, choice: PendingChoice, call: 
       ORDER BY m.priority_level, m.starts_at, m.id LIMIT $1`,
     values: [choice.limit, choice.resourceId, call.mark, call.newest],
   });
-  return rows;
-}
 
 /** Makes the chosen mappings and their rooms due at once, whatever their back-off. Requires the fold lock. */
 export async function makeDue(db: Queryable, chosen: readonly Chosen[]): Promise<void> {
@@ -130,13 +129,13 @@ export async function noteChanges(
  * not waited for. A room that was released between the request and its last
  * read is requested again: with AUTO_SYNC=off nothing else would take it.
  */
-export async function stillOpen(
+export const stillOpen = (
   db: Queryable,
   ids: readonly number[],
   call: Call,
   counted: readonly Change[] = ['created', 'updated', 'deleted', 'shadowed'],
-): Promise<boolean> {
-  const { rows } = await db.query<{ open: boolean }>({
+) =>
+  queryValue<boolean>(db, {
     name: 'still_open',
     text: `
       WITH open AS (
@@ -156,12 +155,10 @@ export async function stillOpen(
       SELECT EXISTS (SELECT FROM open) AS open`,
     values: [ids, call.mark, msLeft(call), counted],
   });
-  return rows[0]!.open;
-}
 
 /** Whether any of these rooms can still be compared with one of the sides before the deadline. */
-export async function stillUncompared(db: Queryable, rooms: readonly number[], call: Call): Promise<boolean> {
-  const { rows } = await db.query<{ open: boolean }>({
+export const stillUncompared = (db: Queryable, rooms: readonly number[], call: Call) =>
+  queryValue<boolean>(db, {
     name: 'still_uncompared',
     text: `
       SELECT EXISTS (
@@ -170,8 +167,6 @@ export async function stillUncompared(db: Queryable, rooms: readonly number[], c
           AND ${isReadyWithin('$2')}) AS open`,
     values: [rooms, msLeft(call)],
   });
-  return rows[0]!.open;
-}
 
 /** One reservation in one room. */
 export interface KnownReservation {
@@ -211,7 +206,7 @@ export async function readItem(
     values: [type, id, resourceId, window.pastDays, window.futureDays],
   };
   try {
-    return (await db.query<KnownReservation>(query)).rows[0]!;
+    return await queryRow<KnownReservation>(db, query);
   } catch (error) {
     if (!concernsRows(error)) throw error;
     throw new Permanent(`the booking system cannot show ${type} ${id}: ${failureInWords(error)}`, {
@@ -231,12 +226,8 @@ export interface Populated {
 }
 
 /** Counts the mappings of these rooms; those with an id above `before` are new. */
-export async function countPopulated(
-  db: Queryable,
-  rooms: readonly number[],
-  before: number,
-): Promise<Populated> {
-  const { rows: counted } = await db.query<Populated>({
+export const countPopulated = (db: Queryable, rooms: readonly number[], before: number) =>
+  queryRow<Populated>(db, {
     name: 'count_populated',
     text: `
       SELECT cardinality($1::integer[]) AS rooms,
@@ -248,8 +239,6 @@ export async function countPopulated(
       WHERE r.id = ANY ($1)`,
     values: [rooms, before],
   });
-  return counted[0]!;
-}
 
 const cleanUpMost = 10_000;
 

@@ -2,6 +2,7 @@
 import { readAbilities } from '../../abilities.ts';
 import { sqlState, type Database } from '../../database.ts';
 import { Conflict } from '../../errors.ts';
+import { queryRows } from '../../query.ts';
 import { roomSettingColumns, roomSettingNames, type RoomSettings } from '../../room-settings.ts';
 import { failingAs } from '../store/failing.ts';
 
@@ -32,15 +33,13 @@ const listMost = 5_000;
 const columns = `id, resource_id, resource_key, outlook_item_id, outlook_item_name, active, sync_direction, created_at, updated_at, ${roomSettingNames.join(', ')}`;
 
 export function createRoomList(db: Database) {
-  async function list(resourceId: number | null): Promise<RoomMapping[]> {
-    const { rows } = await db.query<RoomMapping>({
+  const list = (resourceId: number | null) =>
+    queryRows<RoomMapping>(db, {
       name: 'room_mappings',
       text: `SELECT ${columns} FROM bridge_resource_mappings WHERE $1::integer IS NULL OR resource_id = $1
         ORDER BY active DESC, resource_id, id DESC LIMIT $2`,
       values: [resourceId, listMost],
     });
-    return rows;
-  }
 
   async function find(id: number): Promise<RoomMapping | null> {
     const { rows } = await db.query<RoomMapping>({

@@ -6,6 +6,7 @@
 import { adapterError } from '../../adapter-error.ts';
 import { sqlState, type Database, type Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
+import { queryRows, queryValue } from '../../query.ts';
 import { failingAs } from '../store/failing.ts';
 import { itemsIn, itemsOf, unreadableText } from '../store/readable-items.ts';
 import { noteChanges, underFoldLock } from './requests.ts';
@@ -60,13 +61,12 @@ export function createUndo(db: Database, { waitMs = 20_000 }: { readonly waitMs?
    * The end of the undone time, by the clock of the log: `until`, or now if that is earlier or `until` is null. In whole
    * milliseconds, because clients return it; everything logged before the call is before it.
    */
-  async function asOf(until: Date | null): Promise<Date> {
-    const { rows } = await db.query<{ at: Date }>(
+  const asOf = (until: Date | null) =>
+    queryValue<Date>(
+      db,
       `SELECT least(date_trunc('milliseconds', clock_timestamp()), $1::timestamptz) AS at FROM pg_sleep(0.001)`,
       [until],
     );
-    return rows[0]!.at;
-  }
 
   /** The items of an undo, the newest first, `undoMost` at most. Writes nothing. */
   const plan = (choice: UndoChoice): Promise<UndoItem[]> => readItems(db, choice, null);
@@ -144,12 +144,12 @@ async function carryOut(client: Queryable, item: UndoItem, who: string): Promise
   );
 }
 
-async function readItems(
+const readItems = (
   db: Queryable,
   { since, until = null, resourceId, what }: UndoChoice,
   only: Pick<UndoItem, 'reservation_type' | 'reservation_id'> | null,
-): Promise<UndoItem[]> {
-  const { rows } = await db.query<UndoItem>(itemsText, [
+) =>
+  queryRows<UndoItem>(db, itemsText, [
     since,
     resourceId,
     what,
@@ -158,8 +158,6 @@ async function readItems(
     undoMost,
     until,
   ]);
-  return rows;
-}
 
 const itemsText = `
   WITH line AS (

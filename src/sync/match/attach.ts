@@ -3,6 +3,7 @@ import type { Queryable } from '../../database.ts';
 import { identityOf, itemOf } from '../../event.ts';
 import type { Id } from '../../id.ts';
 import type { Item, ReservationKey } from '../../item.ts';
+import { callFunction } from '../../query.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
 import type { MatchedBy, Match, UnmatchedEvent } from './match.ts';
 
@@ -111,10 +112,7 @@ export async function attach(
   attachments: readonly Attachment[],
 ): Promise<ReadonlySet<number>> {
   if (attachments.length === 0) return new Set();
-  const { rows } = await db.query<{ attached: number[] }>({
-    name: 'attach',
-    text: 'SELECT bridge_attach($1, $2, $3) AS attached',
-    values: [room.id, room.epoch, JSON.stringify(attachments)],
-  });
-  return new Set(rows[0]!.attached);
+  return new Set(
+    await callFunction<number[]>(db, 'bridge_attach', room.id, room.epoch, JSON.stringify(attachments)),
+  );
 }

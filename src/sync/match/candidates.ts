@@ -3,6 +3,7 @@ import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
 import type { BookedItem } from '../../appearance.ts';
 import type { Item, ReservationKey } from '../../item.ts';
+import { queryRow } from '../../query.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { bookedState, mappedRows, type RoomMapping } from '../store/pull-store.ts';
 import type { ConflictNote, Whereabouts } from '../store/work-item.ts';
@@ -170,12 +171,12 @@ export interface DetachedReservation {
 }
 
 /** Reads the reservation of a detached meeting from the note of its conflict. */
-export async function readDetachedReservation(
+export const readDetachedReservation = (
   db: Queryable,
   room: LeasedRoom,
   { mapping, reservation }: ConflictNote,
-): Promise<DetachedReservation> {
-  const { rows } = await db.query<DetachedReservation>({
+) =>
+  queryRow<DetachedReservation>(db, {
     name: 'read_detached',
     text: `
       WITH detached AS (
@@ -195,5 +196,3 @@ export async function readDetachedReservation(
         AND v.reservation_id = detached.number AND v.resource_id = $1 OFFSET 0) i ON true`,
     values: [room.resourceId, mapping ?? null, reservation?.type ?? null, reservation?.id ?? null],
   });
-  return rows[0]!;
-}

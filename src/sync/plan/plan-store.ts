@@ -1,10 +1,11 @@
 /** Queries of a plan besides those of a sync. */
 import type { Queryable } from '../../database.ts';
 import type { Item } from '../../item.ts';
+import { queryRow } from '../../query.ts';
 import { itemState } from '../store/mapping-sql.ts';
 import { bookedState } from '../store/pull-store.ts';
 import { itemsOf } from '../store/readable-items.ts';
-import type { LeasedRoom, Window } from '../store/work-list.ts';
+import { fold, type LeasedRoom, type Window } from '../store/work-list.ts';
 import { waitHints, type WaitsFor } from '../store/waits.ts';
 import type { ConflictNote } from '../store/work-item.ts';
 import { planned, type Planned } from './plan-words.ts';
@@ -54,38 +55,24 @@ const foldMost = 1_000;
 const mostFolds = 1_000;
 
 /** Whether a daemon is alive, which folds the outbox, and whether the outbox has rows. */
-export async function readOutbox(
-  db: Queryable,
-): Promise<{ readonly folds: boolean; readonly waits: boolean }> {
-  const { rows } = await db.query<{ folds: boolean; waits: boolean }>({
+export const readOutbox = (db: Queryable) =>
+  queryRow<{ folds: boolean; waits: boolean }>(db, {
     name: 'read_outbox',
     text: `SELECT EXISTS (SELECT FROM bridge_replicas WHERE beat_at > clock_timestamp() - interval '5 seconds') AS folds,
       EXISTS (SELECT FROM bridge_changes) AS waits`,
   });
-  return rows[0]!;
-}
 
 /** Folds the whole outbox. */
 export async function foldAll(db: Queryable, window: Window): Promise<void> {
-  for (let folds = 0; folds < mostFolds; folds += 1) {
-    const { rows } = await db.query<{ taken: number }>({
-      name: 'fold_for_plan',
-      text: 'SELECT bridge_fold($1, $2, $3) AS taken',
-      values: [window.pastDays, window.futureDays, foldMost],
-    });
-    if (rows[0]!.taken === 0) return;
-  }
+  for (let folds = 0; folds < mostFolds; folds += 1) if ((await fold(db, window, foldMost)) === 0) return;
 }
 
 /**
  * Makes all waiting items due, and discards requests for delta rounds, which a full scan replaces. Returns the newest line of the
  * log, and the installation.
  */
-export async function beginRun(
-  db: Queryable,
-  all: readonly LeasedRoom[],
-): Promise<{ readonly logged: number; readonly installation: string }> {
-  const { rows } = await db.query<{ logged: number; installation: string }>({
+export const beginRun = (db: Queryable, all: readonly LeasedRoom[]) =>
+  queryRow<{ logged: number; installation: string }>(db, {
     name: 'begin_plan',
     text: `
       WITH due AS (UPDATE bridge_mappings SET due_at = now() WHERE resource_id = ANY ($1) AND due_at > now()),
@@ -94,8 +81,6 @@ export async function beginRun(
       FROM bridge_log`,
     values: [all.map(({ resourceId }) => resourceId), all.map(({ id }) => id)],
   });
-  return rows[0]!;
-}
 
 /** The errors of changes that Outlook refused, by event, if the reservation has not changed since. */
 export async function readRefusals(

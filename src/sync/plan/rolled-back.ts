@@ -4,6 +4,7 @@
  */
 import type pg from 'pg';
 import type { Queryable } from '../../database.ts';
+import { queryValue } from '../../query.ts';
 
 /** Below PostgreSQL's `deadlock_timeout`, 1 s: in a deadlock, this transaction gives up. */
 const settings = `BEGIN READ WRITE;
@@ -41,10 +42,8 @@ export async function rolledBack<T>(session: Queryable, work: (db: Queryable) =>
 }
 
 /** Whether another session waits for a lock of this transaction. */
-export async function isWaitedFor(db: Queryable): Promise<boolean> {
-  const { rows } = await db.query<{ waited: boolean }>({
+export const isWaitedFor = (db: Queryable) =>
+  queryValue<boolean>(db, {
     name: 'is_waited_for',
     text: `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))) AS waited`,
   });
-  return rows[0]!.waited;
-}

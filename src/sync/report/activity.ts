@@ -1,6 +1,7 @@
 /** The log of all rooms, and latencies from it. Reads only. */
 import type { Database } from '../../database.ts';
 import type { Id } from '../../id.ts';
+import { queryRows } from '../../query.ts';
 import { failingAs } from '../store/failing.ts';
 import type { LogLine } from './mapping-reports.ts';
 import { joinRoom, mappingTitle } from '../store/mapping-sql.ts';
@@ -68,19 +69,12 @@ export function createActivity(db: Database) {
    * The newest lines first, of one room or all; `asked`: only requests through the API; `before`: only lines older than the one with
    * this id.
    */
-  async function newest(
-    limit: number,
-    resourceId: number | null,
-    asked = false,
-    before: number | null = null,
-  ): Promise<ActivityLine[]> {
-    const { rows } = await db.query<ActivityLine>({
+  const newest = (limit: number, resourceId: number | null, asked = false, before: number | null = null) =>
+    queryRows<ActivityLine>(db, {
       name: asked ? 'newest_asked' : 'newest_lines',
       text: newestText(asked ? `action = 'asked'` : 'true'),
       values: [limit, resourceId, doneInOutlook, before],
     });
-    return rows;
-  }
 
   /** From a change on one side to its acceptance by the other, over the last `hours`. */
   async function latency(hours: number): Promise<LatencyHistory> {

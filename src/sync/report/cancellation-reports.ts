@@ -1,6 +1,7 @@
 /** Cancellations: their list, statistics, and those still to be processed. Reads only. */
 import type { Database } from '../../database.ts';
 import type { Id } from '../../id.ts';
+import { queryValue } from '../../query.ts';
 import { itemsOf } from '../store/readable-items.ts';
 import { findDiffering } from '../manual/cancellation-store.ts';
 import { failingAs } from '../store/failing.ts';
@@ -80,13 +81,11 @@ export function createCancellationReports(db: Database, window: Window) {
     };
   }
 
-  async function statistics(): Promise<CancellationStatistics> {
-    const { rows } = await db.query<{ statistics: CancellationStatistics }>({
+  const statistics = () =>
+    queryValue<CancellationStatistics>(db, {
       name: 'cancellation_statistics',
       text: statisticsText,
     });
-    return rows[0]!.statistics;
-  }
 
   /** The result of `detect` now, counted up to its limit. */
   async function detection(): Promise<DetectionStatistics> {

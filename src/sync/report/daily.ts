@@ -1,5 +1,6 @@
 /** The daily report. Reads only. */
 import type { Database } from '../../database.ts';
+import { queryValue } from '../../query.ts';
 import { createActivity } from './activity.ts';
 import { failingAs } from '../store/failing.ts';
 import { createReports, type LatencyReport, type Statistics } from './reports.ts';
@@ -23,23 +24,19 @@ export function createDaily(db: Database) {
   const reports = createReports(db);
   const activity = createActivity(db);
 
-  async function actions(): Promise<Record<string, number>> {
-    const { rows } = await db.query<{ actions: Record<string, number> }>({
+  const actions = () =>
+    queryValue<Record<string, number>>(db, {
       name: 'daily_actions',
       text: `SELECT coalesce(jsonb_object_agg(action, n), '{}') AS actions FROM (
         SELECT action, count(*) AS n FROM bridge_log WHERE at > now() - $1 * interval '1 hour' GROUP BY action) a`,
       values: [hours],
     });
-    return rows[0]!.actions;
-  }
 
-  async function openAlerts(): Promise<number> {
-    const { rows } = await db.query<{ n: number }>({
+  const openAlerts = () =>
+    queryValue<number>(db, {
       name: 'daily_alerts',
       text: 'SELECT count(*) AS n FROM bridge_alerts WHERE closed_at IS NULL',
     });
-    return rows[0]!.n;
-  }
 
   /** The last 24 hours, and the current state. */
   async function read(): Promise<DailyReport> {

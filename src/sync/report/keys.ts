@@ -5,6 +5,7 @@
 import type { Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { readId } from '../../id.ts';
+import { queryRow, queryValue } from '../../query.ts';
 import { isUuid, keyId } from '../../keys.ts';
 import { failingAs } from '../store/failing.ts';
 
@@ -44,13 +45,12 @@ export const createReservationTypes = (db: Queryable): (() => Promise<readonly s
 
 export function createKeys(db: Queryable) {
   /** Whether the adapter has keys. */
-  const keyed = onceAMinute(async (): Promise<Keyed> => {
-    const { rows } = await db.query<Keyed>({
+  const keyed = onceAMinute(() =>
+    queryRow<Keyed>(db, {
       name: 'keyed',
       text: `SELECT bridge_view_has('{reservation_key}') AS reservations, bridge_view_has('{resource_key}') AS resources`,
-    });
-    return rows[0]!;
-  });
+    }),
+  );
 
   /** The number of a reservation by its number or key; null: neither. */
   async function reservation(type: string, named: string): Promise<Id | null> {
@@ -78,15 +78,13 @@ export function createKeys(db: Queryable) {
     return rows[0]!.exact ? key : key.toLowerCase();
   }
 
-  async function resourceOf(key: string): Promise<number | null> {
-    const { rows } = await db.query<{ id: number | null }>({
+  const resourceOf = (key: string) =>
+    queryValue<number | null>(db, {
       name: 'resource_of_key',
       text: `SELECT coalesce((SELECT k.id FROM bridge_key k WHERE k.kind = '' AND k.key = $1),
           (SELECT r.resource_id FROM bridge_resource_mappings r WHERE r.resource_key = $1 ORDER BY r.active DESC, r.id LIMIT 1)) AS id`,
       values: [key],
     });
-    return rows[0]!.id;
-  }
 
   /** The same value, with its key beside each number of a reservation or resource. */
   async function add<T>(value: T): Promise<T> {

@@ -1,5 +1,6 @@
 /** The sync as a whole: pending items, statistics, queue, latency. Reads only. */
 import type { Database } from '../../database.ts';
+import { queryRow, queryValue } from '../../query.ts';
 import { failingAs } from '../store/failing.ts';
 import { itemsOf } from '../store/readable-items.ts';
 import { broughtOver, type Percentiles } from './activity.ts';
@@ -99,14 +100,11 @@ export function createReports(db: Database) {
     };
   }
 
-  async function queue(): Promise<QueueReport> {
-    const { rows } = await db.query<{ queue: QueueReport }>({ name: 'queue', text: queueText });
-    return rows[0]!.queue;
-  }
+  const queue = () => queryValue<QueueReport>(db, { name: 'queue', text: queueText });
 
   /** From a change on one side to its acceptance by the other, over the last hour. */
-  async function latency(): Promise<LatencyReport> {
-    const { rows } = await db.query<LatencyReport>({
+  const latency = () =>
+    queryRow<LatencyReport>(db, {
       name: 'latency',
       text: `
         SELECT n AS count, backfilled, round(p[1]::numeric, 1)::float8 AS p50_ms, round(p[2]::numeric, 1)::float8 AS p95_ms,
@@ -116,8 +114,6 @@ export function createReports(db: Database) {
               FROM bridge_log WHERE at > now() - interval '1 hour') l`,
       values: [broughtOver],
     });
-    return rows[0]!;
-  }
 
   return {
     pending: failingAs('list what is pending', pending),

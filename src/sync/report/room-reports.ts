@@ -1,5 +1,6 @@
 /** The rooms: state, lag, health, backfill, recurring work. Reads only. */
 import type { Database, Queryable } from '../../database.ts';
+import { queryRows } from '../../query.ts';
 import { roomSettingColumns, type RoomSettings } from '../../room-settings.ts';
 import { failingAs } from '../store/failing.ts';
 import { isOpenConflict } from '../../waits-for-person.ts';
@@ -46,14 +47,12 @@ const listMost = 5_000;
 
 export function createRoomReports(db: Database) {
   /** All rooms, or the one of a resource: the active one if there is one, else the newest. */
-  async function list(resourceId: number | null = null): Promise<RoomReport[]> {
-    const { rows } = await db.query<RoomReport>({
+  const list = (resourceId: number | null = null) =>
+    queryRows<RoomReport>(db, {
       name: 'rooms',
       text: roomsText,
       values: [resourceId, listMost],
     });
-    return rows;
-  }
 
   const find = async (resourceId: number): Promise<RoomReport | null> => (await list(resourceId))[0] ?? null;
 
@@ -105,8 +104,8 @@ export interface RoomClock {
 }
 
 /** The recurring work of rooms: polls, and renewals of subscriptions. */
-export async function roomClocks(db: Queryable): Promise<RoomClock[]> {
-  const { rows } = await db.query<RoomClock>({
+export const roomClocks = (db: Queryable) =>
+  queryRows<RoomClock>(db, {
     name: 'room_clocks',
     text: `
       SELECT * FROM (
@@ -118,5 +117,3 @@ export async function roomClocks(db: Queryable): Promise<RoomClock[]> {
         FROM bridge_subscriptions b WHERE b.ended_at IS NULL AND b.off_at IS NULL AND b.subscription_id IS NOT NULL
       ) clocks WHERE next_run_at IS NOT NULL ORDER BY name`,
   });
-  return rows;
-}

@@ -1,5 +1,6 @@
 /** Claims in our tables (see decide/claim.ts), mailboxes named by two rows, and the rooms that are held because of either. */
 import type { Queryable } from '../../database.ts';
+import { callFunction, queryRows } from '../../query.ts';
 import type { LeasedRoom } from './work-list.ts';
 
 /** Our own records of a room's claim. */
@@ -60,17 +61,11 @@ export async function readKnownClaim(db: Queryable, room: LeasedRoom): Promise<K
 }
 
 /** Stores the result of reading the claim; `found`: another installation's or resource's, which holds the room. */
-export async function noteClaim(
+export const noteClaim = (
   db: Queryable,
   room: LeasedRoom,
   read: { readonly isOurs: boolean; readonly refused: string | null; readonly found: string | null },
-): Promise<void> {
-  await db.query({
-    name: 'note_claim',
-    text: 'SELECT bridge_claim_read($1, $2, $3, $4, $5)',
-    values: [room.id, room.epoch, read.isOurs, read.refused, read.found],
-  });
-}
+) => callFunction(db, 'bridge_claim_read', room.id, room.epoch, read.isOurs, read.refused, read.found);
 
 /** The next number of the installation, committed before it is written to a mailbox; null: the lease is lost. */
 export async function raiseClaim(db: Queryable, room: LeasedRoom): Promise<number | null> {
@@ -98,32 +93,20 @@ export async function holdSetBack(
 }
 
 /** Rows older than this room's whose mailbox is not resolved yet, at most `most`. */
-export async function unresolvedBefore(
-  db: Queryable,
-  room: LeasedRoom,
-  most: number,
-): Promise<{ readonly id: number; readonly outlookItemId: string }[]> {
-  const { rows } = await db.query<{ id: number; outlookItemId: string }>({
+export const unresolvedBefore = (db: Queryable, room: LeasedRoom, most: number) =>
+  queryRows<{ id: number; outlookItemId: string }>(db, {
     name: 'unresolved_before',
     text: `SELECT id, outlook_item_id AS "outlookItemId" FROM bridge_resource_mappings
       WHERE active = 1 AND id < $1 AND outlook_object_id IS NULL ORDER BY id LIMIT $2`,
     values: [room.id, most],
   });
-  return rows;
-}
 
 /** Stores the object id of a mailbox beside its address. */
-export async function storeMailbox(
+export const storeMailbox = (
   db: Queryable,
   row: { readonly id: number; readonly outlookItemId: string },
   objectId: string,
-): Promise<void> {
-  await db.query({
-    name: 'store_mailbox',
-    text: 'SELECT bridge_resolved($1, $2, $3)',
-    values: [row.id, row.outlookItemId, objectId],
-  });
-}
+) => callFunction(db, 'bridge_resolved', row.id, row.outlookItemId, objectId);
 
 /**
  * Gives the mappings of a room its mailbox (see bridge_follow_mailbox): a fold concurrent with the change of the room may have made

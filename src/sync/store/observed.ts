@@ -1,5 +1,6 @@
 /** Stores observed events, all at once; one by one if PostgreSQL refuses one of them. */
 import type { Queryable } from '../../database.ts';
+import { callFunction } from '../../query.ts';
 import type { DeltaAnswer } from '../../event.ts';
 import type { Hint, LeasedRoom } from './work-list.ts';
 import { isRefusedForGood, oneByOne } from './failing.ts';
@@ -17,18 +18,16 @@ export async function storePage(
   links: readonly string[],
 ): Promise<readonly Error[]> {
   const store = (seen: Observed) =>
-    db.query({
-      name: 'store_page',
-      text: 'SELECT bridge_pulled($1, $2, $3, $4, $5, $6)',
-      values: [
-        room.id,
-        room.epoch,
-        reportedAt,
-        JSON.stringify(seen.mapped),
-        JSON.stringify(seen.unmapped),
-        links,
-      ],
-    });
+    callFunction(
+      db,
+      'bridge_pulled',
+      room.id,
+      room.epoch,
+      reportedAt,
+      JSON.stringify(seen.mapped),
+      JSON.stringify(seen.unmapped),
+      links,
+    );
   return await storeObserved(db, room, reportedAt, observed, store);
 }
 
@@ -42,11 +41,16 @@ export async function storeHinted(
 ): Promise<readonly Error[]> {
   const hints = JSON.stringify(done.map(({ eventId, hintedAt }) => ({ eventId, hintedAt })));
   const store = ({ mapped, unmapped }: Observed) =>
-    db.query({
-      name: 'store_hinted',
-      text: 'SELECT bridge_hinted($1, $2, $3, $4, $5, $6)',
-      values: [room.id, room.epoch, reportedAt, JSON.stringify(mapped), JSON.stringify(unmapped), hints],
-    });
+    callFunction(
+      db,
+      'bridge_hinted',
+      room.id,
+      room.epoch,
+      reportedAt,
+      JSON.stringify(mapped),
+      JSON.stringify(unmapped),
+      hints,
+    );
   return await storeObserved(db, room, reportedAt, observed, store);
 }
 
@@ -57,15 +61,13 @@ export async function answerHints(
   { rows, removed }: Pick<Extract<DeltaAnswer, { answer: 'page' }>, 'rows' | 'removed'>,
 ): Promise<void> {
   if (rows.length + removed.length === 0) return;
-  await db.query({
-    name: 'answer_hints',
-    text: 'SELECT bridge_answer_hints($1, $2, $3)',
-    values: [
-      room.id,
-      JSON.stringify(rows.map(({ id, event }) => ({ id, etag: event?.etag ?? null }))),
-      removed,
-    ],
-  });
+  await callFunction(
+    db,
+    'bridge_answer_hints',
+    room.id,
+    JSON.stringify(rows.map(({ id, event }) => ({ id, etag: event?.etag ?? null }))),
+    removed,
+  );
 }
 
 /** Stores all at once; if PostgreSQL refuses a row for good, one by one, and then the rest. */
@@ -107,17 +109,15 @@ async function noteEach(
   { mapped, unmapped }: Observed,
 ): Promise<Error[]> {
   const note = (seen: Partial<Observed>) =>
-    db.query({
-      name: 'notice',
-      text: 'SELECT bridge_notice($1, $2, $3, $4, $5)',
-      values: [
-        room.id,
-        room.epoch,
-        reportedAt,
-        JSON.stringify(seen.mapped ?? []),
-        JSON.stringify(seen.unmapped ?? []),
-      ],
-    });
+    callFunction(
+      db,
+      'bridge_notice',
+      room.id,
+      room.epoch,
+      reportedAt,
+      JSON.stringify(seen.mapped ?? []),
+      JSON.stringify(seen.unmapped ?? []),
+    );
   const odd = await oneByOne(mapped, (one) => note({ mapped: [one] }));
   const oddUnmapped = await oneByOne(unmapped, (one) => note({ unmapped: [one] }));
   const refused = [
@@ -196,11 +196,7 @@ export async function storeVerified(
   found: readonly Verified[],
 ): Promise<readonly Error[]> {
   const store = (some: readonly Verified[]) =>
-    db.query({
-      name: 'store_verified',
-      text: 'SELECT bridge_verified($1, $2, $3)',
-      values: [room.id, room.epoch, JSON.stringify(some)],
-    });
+    callFunction(db, 'bridge_verified', room.id, room.epoch, JSON.stringify(some));
   return await allOrEach(
     () => store(found),
     async () => (await oneByOne(found, (one) => store([one]))).map(({ error }) => error),

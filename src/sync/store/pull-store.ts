@@ -4,6 +4,7 @@ import type { OutlookEvent } from '../../event.ts';
 import type { BookedItem } from '../../appearance.ts';
 import type { Id } from '../../id.ts';
 import type { Item, ReservationKey } from '../../item.ts';
+import { callFunction, queryRows } from '../../query.ts';
 import { itemState } from './mapping-sql.ts';
 import type { Hint, LeasedRoom, Window } from './work-list.ts';
 import type { WaitsFor } from './waits.ts';
@@ -70,20 +71,18 @@ const knownColumns = `m.id, m.outlook_event_id AS "eventId", m.sync_status AS st
   ${instant('m.ends_at')} AS "endsAt"`;
 
 /** The mappings of a room with one of these events, or an occurrence of one of these series. */
-export async function knownEvents(
+export const knownEvents = (
   db: Queryable,
   room: LeasedRoom,
   eventIds: readonly string[],
   masterIds: readonly string[],
-): Promise<(KnownEvent & { readonly seriesMasterId: string | null })[]> {
-  const { rows } = await db.query<KnownEvent & { readonly seriesMasterId: string | null }>({
+) =>
+  queryRows<KnownEvent & { readonly seriesMasterId: string | null }>(db, {
     name: 'known_events',
     text: `SELECT ${knownColumns}, m.series_master_id AS "seriesMasterId" FROM bridge_mappings m
       WHERE m.outlook_item_id = $1 AND (m.outlook_event_id = ANY ($2) OR m.series_master_id = ANY ($3))`,
     values: [room.outlookItemId, eventIds, masterIds],
   });
-  return rows;
-}
 
 /** A delta round that begins now. */
 export interface Begun {
@@ -293,13 +292,13 @@ export const mappedRows = `SELECT ${knownColumns}, m.reservation_type AS "reserv
  * The mappings of a room that a list of its window may concern: those in the window, those that know one of the listed events,
  * those without an event, and those that are due or have news. The others are its history. Each set is found by an index.
  */
-export async function mappingsOf(
+export const mappingsOf = (
   session: Queryable,
   { resourceId, outlookItemId }: LeasedRoom,
   window: Span,
   eventIds: readonly string[],
-): Promise<RoomMapping[]> {
-  const { rows } = await session.query<RoomMapping>({
+) =>
+  queryRows<RoomMapping>(session, {
     name: 'mappings_of',
     text: `${mappedRows}
       WHERE m.resource_id = $1 AND m.id IN (
@@ -312,8 +311,6 @@ export async function mappingsOf(
         UNION ALL SELECT id FROM bridge_mappings WHERE resource_id = $1 AND outlook_news IS NOT NULL)`,
     values: [resourceId, window.from, window.to, outlookItemId, eventIds],
   });
-  return rows;
-}
 
 /** The result of a full scan. */
 export interface FullScan extends Observed {
@@ -353,8 +350,8 @@ export interface Missing {
   readonly slot: string | null;
 }
 
-export async function missingOf(db: Queryable, room: LeasedRoom, most: number): Promise<Missing[]> {
-  const { rows } = await db.query<Missing>({
+export const missingOf = (db: Queryable, room: LeasedRoom, most: number) =>
+  queryRows<Missing>(db, {
     name: 'missing_of',
     text: `SELECT id, revision, outlook_event_id AS "eventId", ical_uid AS "iCalUId", series_master_id AS "seriesMasterId",
         ${instant('coalesce(original_start, starts_at)')} AS slot
@@ -363,8 +360,6 @@ export async function missingOf(db: Queryable, room: LeasedRoom, most: number): 
       ORDER BY starts_at, id LIMIT $3`,
     values: [room.resourceId, room.outlookItemId, most],
   });
-  return rows;
-}
 
 /** The result of verifying an event that was reported as removed. */
 export interface Verified {
@@ -384,12 +379,8 @@ export async function noteRemovals(
   room: LeasedRoom,
   wanted: readonly { readonly id: number; readonly revision: number }[],
 ): Promise<ReadonlySet<number>> {
-  const { rows } = await db.query<{ noted: number[] }>({
-    name: 'note_removals',
-    text: 'SELECT bridge_removing($1, $2, $3) AS noted',
-    values: [room.id, room.epoch, JSON.stringify(wanted.map(({ id, revision }) => ({ id, revision })))],
-  });
-  return new Set(rows[0]!.noted);
+  const removals = JSON.stringify(wanted.map(({ id, revision }) => ({ id, revision })));
+  return new Set(await callFunction<number[]>(db, 'bridge_removing', room.id, room.epoch, removals));
 }
 
 /** Whether a delta round was requested since the last one began, and the hints that arrived meanwhile. */

@@ -4,6 +4,7 @@ import { combined } from '../../combined.ts';
 import { isContended, isFenced, type Queryable } from '../../database.ts';
 import type { PullAction, PushAction } from '../../facts.ts';
 import type { Item, ItemChange } from '../../item.ts';
+import { callFunction } from '../../query.ts';
 import { agreementColumns, type Agreement } from './agreement.ts';
 import type { LeasedRoom } from './work-list.ts';
 import { isRefusedForGood, oneByOne } from './failing.ts';
@@ -173,13 +174,8 @@ const parkedAs = (one: Settlement, error: Error): Settlement => ({
   hint: 'Try again, or change the booking; if that does not help, report it.',
 });
 
-async function parkMapping(session: Queryable, room: LeasedRoom, one: Settlement): Promise<void> {
-  await session.query({
-    name: 'park_mapping',
-    text: 'SELECT bridge_park($1, $2, $3, $4, $5, $6)',
-    values: [room.id, room.epoch, one.id, one.revision, one.error, one.hint],
-  });
-}
+const parkMapping = (session: Queryable, room: LeasedRoom, one: Settlement) =>
+  callFunction(session, 'bridge_park', room.id, room.epoch, one.id, one.revision, one.error, one.hint);
 
 /** Settlements of a room that wait to be stored. */
 interface ToSettle {
@@ -195,16 +191,13 @@ async function settleRooms(session: Queryable, rooms: readonly ToSettle[]): Prom
     readonly latency: Record<string, number>;
     readonly rooms: Readonly<Record<string, Omit<SettleAnswer, 'latency'>>>;
   }
-  const { rows } = await session.query<{ answer: Answer }>({
-    name: 'settle_rooms',
-    text: 'SELECT bridge_settle_rooms($1, $2, $3) AS answer',
-    values: [
-      rooms.map(({ room }) => room.id),
-      rooms.map(({ room }) => room.epoch),
-      JSON.stringify(rooms.flatMap(rowsOf)),
-    ],
-  });
-  const { answer } = rows[0]!;
+  const answer = await callFunction<Answer>(
+    session,
+    'bridge_settle_rooms',
+    rooms.map(({ room }) => room.id),
+    rooms.map(({ room }) => room.epoch),
+    JSON.stringify(rooms.flatMap(rowsOf)),
+  );
   const latency = latencyOf(answer.latency);
   return rooms.map(({ room }) => ({ latency, ...answer.rooms[room.id]! }));
 }
@@ -232,30 +225,17 @@ async function settleRoom(
   interface Answer extends Omit<SettleAnswer, 'latency'> {
     readonly latency: Record<string, number>;
   }
-  const { rows } = await session.query<{ answer: Answer }>({
-    name: 'settle_mappings',
-    text: 'SELECT bridge_settle($1, $2, $3) AS answer',
-    values: [room.id, room.epoch, JSON.stringify(results.map(settlementRow))],
-  });
-  const { latency, more, pulls } = rows[0]!.answer;
-  return { latency: latencyOf(latency), more, pulls };
+  const rows = JSON.stringify(results.map(settlementRow));
+  const answer = await callFunction<Answer>(session, 'bridge_settle', room.id, room.epoch, rows);
+  return { ...answer, latency: latencyOf(answer.latency) };
 }
 
 /**
  * Puts off the due creates of a room in which Outlook refuses creates for now, including those in `postponed`, whose mappings may
  * still have the id of a deleted event. `inMs` null: all that were put off are due at once.
  */
-export async function putOffCreates(
-  session: Queryable,
-  room: LeasedRoom,
-  { postponed, inMs }: CreatesDue,
-): Promise<void> {
-  await session.query({
-    name: 'put_off_creates',
-    text: 'SELECT bridge_put_off_creates($1, $2, $3, $4)',
-    values: [room.id, room.epoch, postponed, inMs],
-  });
-}
+export const putOffCreates = (session: Queryable, room: LeasedRoom, { postponed, inMs }: CreatesDue) =>
+  callFunction(session, 'bridge_put_off_creates', room.id, room.epoch, postponed, inMs);
 
 /** See `putOffCreates`. */
 export interface CreatesDue {

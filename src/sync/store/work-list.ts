@@ -4,6 +4,7 @@
  */
 import { isContended, queryEarly, type Queryable } from '../../database.ts';
 import { Retryable } from '../../errors.ts';
+import { callFunction, queryRow, queryValue } from '../../query.ts';
 import type { RoomSettings } from '../../room-settings.ts';
 import { isRefusedForGood } from './failing.ts';
 import type { Sent } from './sent.ts';
@@ -117,14 +118,8 @@ const mayConcernOne = (error: unknown): boolean => isContended(error) || isRefus
  * Folds at most `most` outbox rows change by change, and changes put aside earlier whose retry is due. A failing change is put aside
  * with the reason. Returns the number of failures.
  */
-async function foldEach(session: Queryable, window: Window, most: number): Promise<number> {
-  const { rows } = await session.query<{ failed: number }>({
-    name: 'fold_each',
-    text: 'SELECT bridge_fold_each($1, $2, $3) AS failed',
-    values: [window.pastDays, window.futureDays, most],
-  });
-  return rows[0]!.failed;
-}
+const foldEach = (session: Queryable, window: Window, most: number) =>
+  callFunction<number>(session, 'bridge_fold_each', window.pastDays, window.futureDays, most);
 
 /** Folds changes put aside earlier whose retry is due. Returns whether there were any. */
 export async function foldAgain(db: Queryable, window: Window): Promise<boolean> {
@@ -139,11 +134,7 @@ export async function foldAgain(db: Queryable, window: Window): Promise<boolean>
 /** A lock that is taken twice and freed once would keep its room from other daemons for ever. */
 async function unlockOthers(session: Queryable, held: readonly number[]): Promise<void> {
   try {
-    await session.query({
-      name: 'unlock_other_rooms',
-      text: 'SELECT bridge_unlock_other_rooms($1)',
-      values: [held],
-    });
+    await callFunction(session, 'bridge_unlock_other_rooms', held);
   } catch (error) {
     if (!isContended(error)) throw error;
     throw new Retryable('the locks of rooms could not be freed', { reach: 'side', cause: error });
@@ -186,15 +177,9 @@ async function leaseRooms(session: Queryable, options: TakeOptions): Promise<Tak
   return { ...answer, folded: folded + answer.folded, rooms, recorded };
 }
 
-/** Folds the outbox, and makes the rooms of the changes due. Returns the number of rows. */
-async function fold(session: Queryable, window: Window): Promise<number> {
-  const { rows } = await session.query<{ folded: number }>({
-    name: 'fold',
-    text: 'SELECT bridge_fold($1, $2, $3) AS folded',
-    values: [window.pastDays, window.futureDays, foldMost],
-  });
-  return rows[0]!.folded;
-}
+/** Folds the outbox, and makes the rooms of the changes due. Returns the number of rows; negative: another session is folding. */
+export const fold = (session: Queryable, window: Window, most = foldMost) =>
+  callFunction<number>(session, 'bridge_fold', window.pastDays, window.futureDays, most);
 
 /**
  * The rows as work items. A row without a reservation and an event, left by a manual edit, is deleted and its room compared with both
@@ -225,43 +210,38 @@ export async function dueMappings(
   most: number,
   window: Window,
 ): Promise<WorkItem[]> {
-  const { rows } = await session.query<{ due: WorkRow[] }>({
+  const rows = await queryValue<WorkRow[]>(session, {
     name: 'due_mappings',
-    text: `SELECT bridge_due($1, $2, w.opens, w.closes, '{}', NULL) AS due FROM bridge_window($3, $4) w`,
+    text: `SELECT bridge_due($1, $2, w.opens, w.closes, '{}', NULL) FROM bridge_window($3, $4) w`,
     values: [resourceId, most, window.pastDays, window.futureDays],
   });
-  return await workItems(session, rows[0]!.due);
+  return await workItems(session, rows);
 }
 
 /** For a query that may take longer than all others. (Missing in the types of pg.) */
 const slow = { query_timeout: 120_000 };
 
 /** Compares the room's whole window in the booking system with its mappings; those that differ are due afterwards. */
-export async function reconcileRoom(
-  session: Queryable,
-  room: LeasedRoom,
-  window: Window,
-): Promise<{ added: number; changed: number; gone: number }> {
+export async function reconcileRoom(session: Queryable, room: LeasedRoom, window: Window) {
   // statements of their own: the fold waits for each to end, and is not to wait for the comparison as well
-  const { rows: prepared } = await session.query<{ replaces: boolean }>({
+  const { replaces } = await queryRow<{ replaces: boolean }>(session, {
     name: 'number_room',
     text: `SELECT bridge_number_room($1), bridge_view_has('{replaces}') AS replaces`,
     values: [room.id],
   });
-  if (prepared[0]!.replaces)
+  if (replaces)
     await session.query({
       ...slow,
       name: 'hand_over',
       text: 'SELECT bridge_hand_over($1, NULL)',
       values: [room.resourceId],
     });
-  const { rows } = await session.query<{ answer: { added: number; changed: number; gone: number } }>({
+  return await queryValue<{ added: number; changed: number; gone: number }>(session, {
     ...slow,
     name: 'reconcile_room',
-    text: 'SELECT bridge_reconcile($1, $2, $3, $4) AS answer',
+    text: 'SELECT bridge_reconcile($1, $2, $3, $4)',
     values: [room.id, room.epoch, window.pastDays, window.futureDays],
   });
-  return rows[0]!.answer;
 }
 
 /** The rest of a room; `ms` null: a partial failure, and the rest of the work goes on. */
@@ -278,38 +258,25 @@ export interface Rest {
 }
 
 /** Ends the lease of a room; it is due again with its earliest due mapping, or after its rest. */
-export async function releaseRoom(session: Queryable, room: LeasedRoom, rest: Rest | null): Promise<void> {
-  await session.query({
-    name: 'release_room',
-    text: 'SELECT bridge_release($1, $2, $3, $4, $5, $6, $7)',
-    values: [
-      room.id,
-      room.epoch,
-      rest?.ms ?? null,
-      rest?.throttled ?? false,
-      rest?.why ?? null,
-      rest?.hint ?? null,
-      rest?.condition ?? 'ok',
-    ],
-  });
-}
+export const releaseRoom = (session: Queryable, room: LeasedRoom, rest: Rest | null) =>
+  callFunction(
+    session,
+    'bridge_release',
+    room.id,
+    room.epoch,
+    rest?.ms ?? null,
+    rest?.throttled ?? false,
+    rest?.why ?? null,
+    rest?.hint ?? null,
+    rest?.condition ?? 'ok',
+  );
 
 /**
  * Discards what is known of a room's mailbox: it is addressed by `objectId` from now on (null: by its address), and a full scan comes
  * first. `isNew`: everything is shown again in this mailbox, and nothing is cancelled.
  */
-export async function replaceMailbox(
-  db: Queryable,
-  room: LeasedRoom,
-  objectId: string | null,
-  isNew: boolean,
-): Promise<void> {
-  await db.query({
-    name: 'replace_mailbox',
-    text: 'SELECT bridge_replace_mailbox($1, $2, $3, $4)',
-    values: [room.id, room.epoch, objectId, isNew],
-  });
-}
+export const replaceMailbox = (db: Queryable, room: LeasedRoom, objectId: string | null, isNew: boolean) =>
+  callFunction(db, 'bridge_replace_mailbox', room.id, room.epoch, objectId, isNew);
 
 /**
  * Abandons a room during its work, when it is unknown what was sent. It stays marked as leased, so the next daemon reads Outlook
@@ -336,9 +303,8 @@ export async function abandonRoom(session: Queryable, room: LeasedRoom, rest: Re
 }
 
 /** Frees the lock of a room and stores nothing: the room stays marked as leased. */
-export async function unlockRoom(session: Queryable, room: LeasedRoom): Promise<void> {
-  await session.query({ name: 'unlock_room', text: 'SELECT bridge_unlock_room($1)', values: [room.id] });
-}
+export const unlockRoom = (session: Queryable, room: LeasedRoom) =>
+  callFunction(session, 'bridge_unlock_room', room.id);
 
 /** After the lease session was lost: see `bridge_doubt_rooms`. */
 export async function doubtRooms(

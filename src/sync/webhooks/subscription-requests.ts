@@ -3,6 +3,7 @@
  * it for a limited time and report the remainder as pending.
  */
 import type { Database } from '../../database.ts';
+import { queryRow, queryRows, queryValue } from '../../query.ts';
 import { until } from '../manual/call.ts';
 import { failingAs } from '../store/failing.ts';
 
@@ -205,15 +206,14 @@ async function untilTried(
   since: Date,
 ): Promise<void> {
   if (ids.length === 0) return;
-  await until({ deadline: performance.now() + waitMs, signal }, async () => {
-    const { rows } = await db.query<{ open: boolean }>({
+  await until({ deadline: performance.now() + waitMs, signal }, () =>
+    queryValue<boolean>(db, {
       name: 'subscriptions_untried',
       text: `SELECT EXISTS (SELECT FROM bridge_subscriptions WHERE id = ANY ($1)
         AND (tried_at IS NULL OR tried_at <= $2 OR off_at IS NULL AND subscription_id IS NULL AND error_message IS NULL)) AS open`,
       values: [ids, since],
-    });
-    return rows[0]!.open;
-  });
+    }),
+  );
 }
 
 async function reportOfRoom(db: Database, roomId: number): Promise<SubscriptionReport | null> {
@@ -229,18 +229,16 @@ async function reportOfRoom(db: Database, roomId: number): Promise<SubscriptionR
 }
 
 /** By the ids of the table; null: all, ended ones last. */
-async function readReports(db: Database, ids: readonly number[] | null): Promise<SubscriptionReport[]> {
-  const { rows } = await db.query<SubscriptionReport>({
+const readReports = (db: Database, ids: readonly number[] | null) =>
+  queryRows<SubscriptionReport>(db, {
     name: 'subscription_reports',
     text: `${reportText} WHERE $1::bigint[] IS NULL OR b.id = ANY ($1)
       ORDER BY b.ended_at IS NOT NULL, b.off_at IS NOT NULL, room, b.id LIMIT 10000`,
     values: [ids],
   });
-  return rows;
-}
 
-async function readCounts(db: Database): Promise<SubscriptionCounts> {
-  const { rows } = await db.query<SubscriptionCounts>({
+const readCounts = (db: Database) =>
+  queryRow<SubscriptionCounts>(db, {
     name: 'subscription_counts',
     text: `
       WITH b AS (${reportText})
@@ -250,8 +248,6 @@ async function readCounts(db: Database): Promise<SubscriptionCounts> {
         (SELECT min(due_at) FROM b) AS next_due_at,
         (SELECT min(expires_at) FROM b WHERE status = 'active') AS first_expiry_at`,
   });
-  return rows[0]!;
-}
 
 async function readMailboxes(db: Database): Promise<string[]> {
   const { rows } = await db.query<{ mailbox: string }>(

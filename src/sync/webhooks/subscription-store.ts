@@ -6,6 +6,7 @@
  * address is stored, too: of two daemons with different configurations the one started last keeps the subscriptions.
  */
 import { onConnection, type Database, type Queryable } from '../../database.ts';
+import { callFunction, queryRows, queryValue } from '../../query.ts';
 import { locks } from '../../locks.ts';
 
 /** A due row. */
@@ -50,8 +51,8 @@ const wantedRooms = `
 const belongs = `b.resource_mapping_id = w.id AND b.outlook_item_id = w.outlook_item_id AND b.notification_url = $1`;
 
 /** Whether anything is to be stored or called. Cheap: read every second. */
-export async function subscriptionsAreDue(db: Queryable, notificationUrl: string | null): Promise<boolean> {
-  const { rows } = await db.query<{ due: boolean }>({
+export const subscriptionsAreDue = (db: Queryable, notificationUrl: string | null) =>
+  queryValue<boolean>(db, {
     name: 'subscriptions_due',
     text: `
       WITH wanted AS (${wantedRooms})
@@ -63,8 +64,6 @@ export async function subscriptionsAreDue(db: Queryable, notificationUrl: string
           AND NOT EXISTS (SELECT FROM wanted w WHERE ${belongs}))) AS due`,
     values: [addressOf(notificationUrl)],
   });
-  return rows[0]!.due;
-}
 
 /** Makes the rows match the rooms: ends rows that are not wanted, adds a row for each wanted room. */
 export async function writeWanted(db: Queryable, notificationUrl: string | null): Promise<void> {
@@ -88,8 +87,8 @@ export async function writeWanted(db: Queryable, notificationUrl: string | null)
 }
 
 /** The due rows, removals first. */
-export async function dueSubscriptions(db: Queryable, limit: number): Promise<DueSubscription[]> {
-  const { rows } = await db.query<DueSubscription>({
+export const dueSubscriptions = (db: Queryable, limit: number) =>
+  queryRows<DueSubscription>(db, {
     name: 'due_subscriptions',
     text: `
       SELECT b.id, r.id AS "roomId", r.resource_id AS "resourceId",
@@ -103,8 +102,6 @@ export async function dueSubscriptions(db: Queryable, limit: number): Promise<Du
       ORDER BY b.ended_at IS NULL, b.due_at, b.id LIMIT $1`,
     values: [limit],
   });
-  return rows;
-}
 
 /** Stores the mailbox as it is used in calls to Graph, so that it is the same after a crash. */
 export async function storeMailboxOf(db: Queryable, id: number, mailbox: string): Promise<void> {
@@ -170,12 +167,11 @@ export interface KnownSubscription {
 }
 
 /** All rows, for the comparison with Graph. */
-export async function knownSubscriptions(db: Queryable): Promise<KnownSubscription[]> {
-  const { rows } = await db.query<KnownSubscription>(
+export const knownSubscriptions = (db: Queryable) =>
+  queryRows<KnownSubscription>(
+    db,
     'SELECT id, subscription_id AS "subscriptionId", client_state AS "clientState" FROM bridge_subscriptions',
   );
-  return rows;
-}
 
 /** Makes rows due that were not in Graph's list, which may not contain new subscriptions yet. */
 export async function doubtSubscriptions(db: Queryable, ids: readonly number[]): Promise<void> {
@@ -311,9 +307,7 @@ const markText = (ifLocked: '' | 'SKIP LOCKED') => `
   FROM (SELECT ms FROM marked UNION ALL SELECT ms FROM told) AS all_rooms`;
 
 /** Marks rooms with hints that were stored without a mark, because another transaction had locked their rows. */
-export async function markHinted(db: Queryable): Promise<void> {
-  await db.query({ name: 'mark_hinted', text: 'SELECT bridge_mark_hinted($1)', values: [sureAfterMs] });
-}
+export const markHinted = (db: Queryable) => callFunction(db, 'bridge_mark_hinted', sureAfterMs);
 
 /** Wakes the daemons. */
 export async function wakeAll(db: Queryable): Promise<void> {

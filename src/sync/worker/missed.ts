@@ -4,6 +4,7 @@
  * transaction of that moment acknowledges the value.
  */
 import type { Queryable } from '../../database.ts';
+import { queryRow, queryValue } from '../../query.ts';
 import { sweepRooms } from './sweep.ts';
 
 export interface MissedCaptures {
@@ -51,20 +52,19 @@ export function watchMissedCaptures(db: Queryable, ring: () => void): MissedCapt
 
 const acknowledged = `coalesce((SELECT value::bigint FROM bridge_settings WHERE name = 'missed_seen'), 0)`;
 
-async function read(db: Queryable): Promise<Reading> {
-  const { rows } = await db.query<Reading>({
+const read = (db: Queryable) =>
+  queryRow<Reading>(db, {
     name: 'missed_captures',
     text: `SELECT CASE WHEN is_called THEN last_value ELSE 0 END::text AS value,
         CASE WHEN CASE WHEN is_called THEN last_value ELSE 0 END <> ${acknowledged} THEN pg_current_xact_id()::text END AS horizon,
         pg_snapshot_xmin(pg_current_snapshot())::text AS ended
       FROM bridge_missed_seq`,
   });
-  return rows[0]!;
-}
 
 /** Requests a comparison of every room and stores the value in one statement. Returns 0 when another daemon stored it before. */
-async function compareAndAcknowledge(db: Queryable, value: string): Promise<number> {
-  const { rows } = await db.query<{ missed: number }>(
+const compareAndAcknowledge = (db: Queryable, value: string) =>
+  queryValue<number>(
+    db,
     `WITH swept AS (
        UPDATE bridge_room_state s SET reconciled_at = NULL, push_due_at = least(s.push_due_at, now()), updated_at = now(),
          push_lane = CASE WHEN s.push_due_at IS NULL THEN 1 ELSE s.push_lane END
@@ -76,5 +76,3 @@ async function compareAndAcknowledge(db: Queryable, value: string): Promise<numb
      SELECT CASE WHEN EXISTS (SELECT FROM stored) THEN abs($1::bigint - ${acknowledged}) ELSE 0 END AS missed`,
     [value],
   );
-  return rows[0]!.missed;
-}

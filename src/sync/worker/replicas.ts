@@ -3,19 +3,14 @@
  * a daemon without a heartbeat for five seconds are terminated (same role, no further right), which frees its leases.
  */
 import type { Queryable } from '../../database.ts';
+import { callFunction } from '../../query.ts';
 
 export const beatEveryMs = 1_000;
 const staleMs = 5_000;
 
 /** Writes our heartbeat and terminates stale daemons. Returns the number of other daemons. */
-export async function beat(db: Queryable, replica: string, pids: readonly number[]): Promise<number> {
-  const { rows } = await db.query<{ peers: number }>({
-    name: 'beat',
-    text: 'SELECT bridge_beat($1, $2, $3) AS peers',
-    values: [replica, pids, staleMs],
-  });
-  return rows[0]!.peers;
-}
+export const beat = (db: Queryable, replica: string, pids: readonly number[]) =>
+  callFunction<number>(db, 'bridge_beat', replica, pids, staleMs);
 
 /** Removes our heartbeat, so that no daemon waits for us. */
 export async function leave(db: Queryable, replica: string): Promise<void> {

@@ -5,6 +5,7 @@
  */
 import type { Queryable } from '../../database.ts';
 import { Conflict } from '../../errors.ts';
+import { callFunction } from '../../query.ts';
 import { failingAs } from '../store/failing.ts';
 
 export type StartMode = 'sync' | 'plan' | 'shadow';
@@ -113,12 +114,7 @@ export function createStart({ db, mode }: { readonly db: Queryable; readonly mod
   async function confirm(
     as: ConfirmedAs | null = null,
   ): Promise<{ readonly at: Date; readonly before: boolean }> {
-    const { rows } = await db.query<{ confirmed: { at: string; before: boolean } }>({
-      name: 'confirm_plan',
-      text: 'SELECT bridge_confirm($1) AS confirmed',
-      values: [as],
-    });
-    const { at, before } = rows[0]!.confirmed;
+    const { at, before } = await callFunction<{ at: string; before: boolean }>(db, 'bridge_confirm', as);
     return { at: new Date(at), before };
   }
 

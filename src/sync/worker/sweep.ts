@@ -3,6 +3,7 @@
  * replica role, a lost outbox row) and items that entered the window.
  */
 import type { Queryable } from '../../database.ts';
+import { queryValue } from '../../query.ts';
 
 /** Adds the missing state of rooms whose row was deleted: such a room begins anew. Returns their number. */
 export async function mendRooms(db: Queryable): Promise<number> {
@@ -15,10 +16,8 @@ export async function mendRooms(db: Queryable): Promise<number> {
 }
 
 /** Corrects rooms whose mappings name another mailbox, as an older version left them: their events are created again. Returns their number. */
-export async function followMailboxes(db: Queryable): Promise<number> {
-  const { rows } = await db.query<{ rooms: number }>('SELECT public.bridge_follow_mailboxes() AS rooms');
-  return rows[0]!.rooms;
-}
+export const followMailboxes = (db: Queryable) =>
+  queryValue<number>(db, 'SELECT public.bridge_follow_mailboxes() AS rooms');
 
 /** Makes the comparison of every active room due, behind live changes. Returns their number. Throws as `inAllRooms` does. */
 export const sweepRooms = (db: Queryable): Promise<number> =>

@@ -137,7 +137,7 @@ test('a room whose row a transaction keeps for too long is let go of, and its le
       session: {
         query: async (query: { name: string }) => {
           asked.push(query.name);
-          if (query.name === 'release_room') throw met;
+          if (query.name === 'bridge_release') throw met;
           return answered(query, asked.length === 1 ? { ...none, rooms: [room] } : none);
         },
       } as never,
@@ -147,13 +147,13 @@ test('a room whose row a transaction keeps for too long is let go of, and its le
     }),
     (sleep) => async (ms) => {
       // the loop goes on once the room is let go of
-      if (asked.includes('unlock_room')) await sleep(ms);
+      if (asked.includes('bridge_unlock_room')) await sleep(ms);
       else await new Promise(setImmediate);
     },
     async () => ({ rest: null, outage: null, answered: true }),
     async () => undefined,
   );
-  expect(asked.filter((name) => name === 'unlock_room')).toHaveLength(1);
+  expect(asked.filter((name) => name === 'bridge_unlock_room')).toHaveLength(1);
   expect(facts).toEqual([]);
   expect(opened).toBe(1);
 });
