@@ -1,36 +1,32 @@
-/** What a query or a function of our schema returns. */
+/** The results of statements, and of the functions of our schema. */
 import type pg from 'pg';
 import type { Queryable } from './database.ts';
 
-type Query = string | pg.QueryConfig;
+/** A statement, and its values unless they are part of it. */
+type Asked = [db: Queryable, statement: string | pg.QueryConfig, values?: unknown[]];
 
-/** The rows of a query. */
-export const queryRows = async <Row extends pg.QueryResultRow>(
-  db: Queryable,
-  query: Query,
-  values?: readonly unknown[],
-): Promise<Row[]> => (await db.query<Row>(query, values as unknown[])).rows;
+/** All rows. */
+export const queryRows = async <Row extends pg.QueryResultRow>(...[db, statement, values]: Asked) =>
+  (await db.query<Row>(statement, values)).rows;
 
-/** The row of a query that always returns one. */
-export const queryRow = async <Row extends pg.QueryResultRow>(
-  db: Queryable,
-  query: Query,
-  values?: readonly unknown[],
-): Promise<Row> => (await queryRows<Row>(db, query, values))[0]!;
+/** The only row. */
+export const queryRow = async <Row extends pg.QueryResultRow>(...asked: Asked) =>
+  (await queryRows<Row>(...asked))[0]!;
 
-/** The column of a query that always returns one row with one column. */
-export const queryValue = async <Value>(
-  db: Queryable,
-  query: Query,
-  values?: readonly unknown[],
-): Promise<Value> => Object.values(await queryRow(db, query, values))[0] as Value;
+/** The only row; null: there is none. */
+export const findRow = async <Row extends pg.QueryResultRow>(...asked: Asked) =>
+  (await queryRows<Row>(...asked))[0] ?? null;
 
-/** The result of a function in database/functions. */
-export const callFunction = <Result = void>(
-  db: Queryable,
-  name: `bridge_${string}`,
-  ...values: readonly unknown[]
-): Promise<Result> => {
-  const places = values.map((_, at) => `$${at + 1}`).join(', ');
-  return queryValue(db, { name, text: `SELECT ${name}(${places})`, values: [...values] });
-};
+/** The only column of all rows. */
+export const queryColumn = async <Value>(...asked: Asked) =>
+  (await queryRows(...asked)).map((row) => Object.values(row)[0] as Value);
+
+/** The only column of the only row. */
+export const queryValue = async <Value>(...asked: Asked) =>
+  Object.values(await queryRow(...asked))[0] as Value;
+
+/** The result of a function in `database/functions`. */
+export function callFunction<Result = void>(db: Queryable, name: `bridge_${string}`, ...values: unknown[]) {
+  const places = values.map((_, at) => `$${at + 1}`);
+  return queryValue<Result>(db, { name, text: `SELECT ${name}(${places.join(', ')})`, values });
+}

@@ -45,7 +45,6 @@ export interface SyncOptions {
   /** A dry run; see createClaimCheck. */
   readonly isPlan?: boolean;
   readonly sentMemory?: SentMemory;
-  readonly random?: () => number;
 }
 
 export const createSync = (options: SyncOptions) => createDrain(partsOf(options));
@@ -54,11 +53,11 @@ export const createSync = (options: SyncOptions) => createDrain(partsOf(options)
 export function partsOf(given: SyncOptions): DrainOptions {
   // a plan is one transaction, in which a failed statement cannot be repeated
   const options = given.isPlan === true ? given : { ...given, db: patiently(given.db) };
-  const { db, tell, window, isPlan = false, random = Math.random } = options;
+  const { db, tell, window, isPlan = false } = options;
   const outlook = withFreshReads(withPrivacy(db, withoutMappedEvents(db, options.outlook)));
   // a locked reservation is put off, not waited for
-  const writeBooking = createWriteBooking(given.db, random);
-  const troubles = createTroubles(random);
+  const writeBooking = createWriteBooking(given.db);
+  const troubles = createTroubles();
   const apply = createApply({
     db,
     outlook,
@@ -67,16 +66,14 @@ export function partsOf(given: SyncOptions): DrainOptions {
       outlook,
       troubles,
       span: () => listWindow(db, window),
-      random,
     }),
     intoBooking: createIntoBooking({ ...options, writeBooking }),
-    importAll: createImport({ ...options, outlook, writeBooking, random }),
+    importAll: createImport({ ...options, outlook, writeBooking }),
     holdBack: createBrake(options),
     settle: createSettle(given.db, db),
     policy: options.conflict,
     window,
     ...(options.sentMemory === undefined ? {} : { sentMemory: options.sentMemory }),
-    random,
   });
   const reads = createReads({
     db,
@@ -87,7 +84,6 @@ export function partsOf(given: SyncOptions): DrainOptions {
     troubles,
     isPlan,
     tell,
-    random,
   });
   return { db, reads, apply, troubles, window, tell };
 }

@@ -67,7 +67,6 @@ export async function openRooms(
     conflict: 'booking',
     overlap: 'flag',
     importMode: 'auto',
-    random: () => 0.5,
     ...change,
   });
   const never = new AbortController().signal;

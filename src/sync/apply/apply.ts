@@ -41,20 +41,10 @@ export interface ApplyOptions {
   readonly policy: ConflictPolicy;
   readonly window: Window;
   readonly sentMemory?: SentMemory;
-  readonly random?: () => number;
 }
 
 export function createApply(options: ApplyOptions) {
-  const {
-    db,
-    outlook,
-    intoOutlook,
-    intoBooking,
-    importAll,
-    holdBack,
-    policy,
-    random = Math.random,
-  } = options;
+  const { db, outlook, intoOutlook, intoBooking, importAll, holdBack, policy } = options;
   const span = () => listWindow(db, options.window);
   const settleAll = failingAs('settle', options.settle);
 
@@ -87,7 +77,7 @@ export function createApply(options: ApplyOptions) {
     return {
       decisions: all.filter((one): one is Decision => !isUnreadable(one)),
       unread: outcome({
-        settlements: unread.map((one) => unreadable(one, random)),
+        settlements: unread.map((one) => unreadable(one)),
         failures: unread.map((one) => one.unreadable),
       }),
     };
@@ -128,7 +118,7 @@ export function createApply(options: ApplyOptions) {
     const { results, written } =
       settlements.length === 0 ? { results: [], written: null } : await settleAll(room, settlements);
     options.sentMemory?.settled(results.map(({ id }) => id));
-    return { settled: results, done, written, answered, creates, decided, ...worst(failures, room, random) };
+    return { settled: results, done, written, answered, creates, decided, ...worst(failures, room) };
   }
 }
 

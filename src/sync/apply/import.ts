@@ -49,11 +49,9 @@ export interface ImportOptions {
   readonly overlap: OverlapPolicy;
   /** manual: an import waits for a request. */
   readonly importMode: 'auto' | 'manual';
-  readonly random?: () => number;
 }
 
 export function createImport(options: ImportOptions) {
-  const { random = Math.random } = options;
   /** Events at overlapping times are imported one after the other. */
   return async function importAll(
     room: LeasedRoom,
@@ -68,7 +66,7 @@ export function createImport(options: ImportOptions) {
           return { ...(await readAndImport(options, room, unmapped, signal)), answered: true };
         } catch (error) {
           if (!isExpected(error)) throw error;
-          return outcome({ settlements: [importFailed(unmapped, error, random)], failures: [error] });
+          return outcome({ settlements: [importFailed(unmapped, error)], failures: [error] });
         }
       },
     );

@@ -32,7 +32,6 @@ export interface IntoOutlookOptions {
   readonly span: () => Promise<Span>;
   /** Namespace of the idempotency keys: the installation id. */
   readonly installationId: () => string;
-  readonly random?: () => number;
 }
 
 /** What the settlements of a room's writes need. */
@@ -40,11 +39,10 @@ interface WriteContext extends ReadContext {
   readonly room: LeasedRoom;
   /** Namespace of the idempotency keys: the installation id. */
   readonly installationId: string;
-  readonly random: () => number;
 }
 
 export function createIntoOutlook(options: IntoOutlookOptions) {
-  const { outlook, installationId, troubles, span, random = Math.random } = options;
+  const { outlook, installationId, troubles, span } = options;
 
   /** By the answers to the creates of this room; `postponed` waited for the one that was sent. */
   function creates(
@@ -87,7 +85,7 @@ export function createIntoOutlook(options: IntoOutlookOptions) {
             signal,
           );
     const written = new Map(toWrite.map(({ decision }, at) => [decision.mapped.id, answers[at]!]));
-    const context = { room, outlook, span, installationId: installationId(), random };
+    const context = { room, outlook, span, installationId: installationId() };
     const settlements: Settlement[] = [];
     for (const decision of decisions) {
       if (postponed.has(decision)) continue;
@@ -121,7 +119,7 @@ export function createIntoOutlook(options: IntoOutlookOptions) {
       return outcome({ settlements: [declined(decision, answered)], answered: true });
     } catch (error) {
       if (!isExpected(error)) throw error;
-      return outcome({ settlements: [failed(decision, error, random)], failures: [error] });
+      return outcome({ settlements: [failed(decision, error)], failures: [error] });
     }
   }
 
@@ -180,13 +178,12 @@ async function settlementOf(
   context: WriteContext,
   signal: AbortSignal,
 ): Promise<Settlement> {
-  const { random } = context;
   const call = { callMs: answer.callMs, requestId: answer.requestId ?? null };
   switch (answer.outcome) {
     case 'written':
       // the event of an earlier create with this key was cancelled meanwhile
       if (decision.action.do === 'create' && answer.event !== null && isGivenBack(answer.event.shows))
-        return { ...keyUsedUp(decision, random), ...call };
+        return { ...keyUsedUp(decision), ...call };
       return {
         ...outlookTook(decision, answer.event),
         ...call,
@@ -194,13 +191,13 @@ async function settlementOf(
       };
     case 'gone':
       if (decision.action.do === 'remove') return { ...removedUnseen(decision), ...call };
-      return { ...goneMeanwhile(decision, random), ...call };
+      return { ...goneMeanwhile(decision), ...call };
     case 'taken':
       return { ...(await takenKey(decision, answer.existingId, context, signal)), ...call };
     case 'failed':
       return decision.action.do === 'remove' && (await isGoneAnyway(decision, answer.error, context, signal))
         ? { ...outlookTook(decision, null), ...call }
-        : { ...failed(decision, answer.error, random), ...call };
+        : { ...failed(decision, answer.error), ...call };
   }
 }
 
@@ -236,7 +233,7 @@ const isRefusedCreate = (
 async function takenKey(
   decision: Decision,
   existingId: string | null,
-  { room, outlook, installationId, random }: WriteContext,
+  { room, outlook, installationId }: WriteContext,
   signal: AbortSignal,
 ): Promise<Settlement> {
   const { mapped } = decision;
@@ -250,10 +247,10 @@ async function takenKey(
       found.find(isOurs) ??
       ownEvent(mapped, found, outlook.show) ??
       ownEvent(mapped, await outlook.find(room, mapped.reservation, signal), outlook.show);
-    return event === null ? keyUsedUp(decision, random) : adopted(decision, event);
+    return event === null ? keyUsedUp(decision) : adopted(decision, event);
   } catch (error) {
     if (!isExpected(error)) throw error;
-    return keyUnread(decision, error, random);
+    return keyUnread(decision, error);
   }
 }
 

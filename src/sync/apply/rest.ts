@@ -18,20 +18,20 @@ export interface Drained extends Stopped {
 }
 
 /** Decided by the failure that reaches furthest. */
-export function worst(errors: readonly Error[], room: LeasedRoom, random: () => number): Stopped {
+export function worst(errors: readonly Error[], room: LeasedRoom): Stopped {
   const refusals = errors.filter((e) => e instanceof Retryable || e instanceof Permanent);
   const outage = refusals.find((error) => error.reach === 'side') ?? null;
   const ofRoom = refusals.filter((error) => error.reach === 'room');
   return {
     outage,
-    rest: ofRoom.length === 0 ? null : ofRoom.map((e) => restFor(e, room.attempt, random)).reduce(longer),
+    rest: ofRoom.length === 0 ? null : ofRoom.map((e) => restFor(e, room.attempt)).reduce(longer),
   };
 }
 
 const longer = (a: Rest, b: Rest): Rest => ((b.ms ?? 0) > (a.ms ?? 0) ? b : a);
 
 /** The rest of a room after a failure that concerns its whole mailbox. */
-export function restFor(error: Retryable | Permanent, attempt: number, random: () => number): Rest {
+export function restFor(error: Retryable | Permanent, attempt: number): Rest {
   const told = { why: error.message, hint: error.hint ?? null };
   if (error instanceof Permanent)
     // a person must act, and a granted permission takes up to two hours to work (Microsoft): retried meanwhile
@@ -44,7 +44,7 @@ export function restFor(error: Retryable | Permanent, attempt: number, random: (
     };
   if (error.afterMs !== undefined)
     return { ...told, condition: 'waiting', throttled: true, ms: error.afterMs };
-  return { ...told, condition: 'waiting', throttled: false, ms: backOffMs(attempt, random()) };
+  return { ...told, condition: 'waiting', throttled: false, ms: backOffMs(attempt, Math.random()) };
 }
 
 /** Graph cannot read this now, and neither requested rest nor refused the calendar. */

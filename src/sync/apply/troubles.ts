@@ -24,7 +24,7 @@ interface Trouble {
 
 export type Troubles = ReturnType<typeof createTroubles>;
 
-export function createTroubles(random: () => number = Math.random) {
+export function createTroubles() {
   const troubles = new Map<string, Trouble>();
   const keyOf = (roomId: number, what: What) => `${what} ${roomId}`;
   const find = (roomId: number, what: What): Trouble | undefined => {
@@ -38,7 +38,7 @@ export function createTroubles(random: () => number = Math.random) {
     again(roomId: number, what: What, error: Retryable | Permanent): number {
       const attempt = (find(roomId, what)?.attempt ?? -1) + 1;
       troubles.set(keyOf(roomId, what), { attempt, error, at: performance.now() });
-      if (what === 'reads' && !(error instanceof Permanent)) return backOffMs(attempt, random());
+      if (what === 'reads' && !(error instanceof Permanent)) return backOffMs(attempt, Math.random());
       const { first, most } = what === 'reads' ? refusedMs : createsMs;
       return Math.min(most, first * 2 ** Math.min(attempt, 10));
     },

@@ -68,7 +68,7 @@ const untranslatable = '22P05';
 /** So often a reservation may be missing when it is written although it is shown when it is read. */
 const goneMost = 5;
 
-export function createWriteBooking(db: Queryable, random: () => number = Math.random) {
+export function createWriteBooking(db: Queryable) {
   /** Carries out one write and stores its settlement. Throws as the driver does when the database is unavailable or the lease lost. */
   return async function writeBooking(
     room: LeasedRoom,
@@ -128,7 +128,7 @@ export function createWriteBooking(db: Queryable, random: () => number = Math.ra
     if (state === taken) return { outcome: 'taken', message };
     // a revoked right can be granted again; no item has to be repaired then
     if (isContended(error) || state === '42501')
-      return { outcome: 'later', message, inMs: backOffMs(attempt, random()) };
+      return { outcome: 'later', message, inMs: backOffMs(attempt, Math.random()) };
     const failure = databaseFailure(error, 'write into the booking system');
     const ofAdapter = adapterError(error) !== null;
     if (failure instanceof Retryable && !(ofAdapter && state === undefinedFunction)) throw error;

@@ -3,7 +3,7 @@ import { readAbilities } from '../../abilities.ts';
 import { Permanent } from '../../errors.ts';
 import type { Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
-import { queryRows } from '../../query.ts';
+import { findRow, queryColumn, queryRows } from '../../query.ts';
 import { lockRooms, noteChanges, ofMappings } from './requests.ts';
 import { queryItems } from '../store/readable-items.ts';
 import type { Window } from '../store/work-list.ts';
@@ -65,14 +65,14 @@ export async function resetMappings(db: Queryable, ids: readonly number[]): Prom
 }
 
 /** Those of these that are still cancelled. */
-export async function stillCancelled(db: Queryable, ids: readonly number[]): Promise<ReadonlySet<number>> {
-  const { rows } = await db.query<{ id: number }>({
-    name: 'still_cancelled',
-    text: `SELECT id FROM bridge_mappings WHERE id = ANY ($1) AND sync_status = 'cancelled'`,
-    values: [ids],
-  });
-  return new Set(rows.map((row) => row.id));
-}
+export const stillCancelled = async (db: Queryable, ids: readonly number[]) =>
+  new Set(
+    await queryColumn<number>(db, {
+      name: 'still_cancelled',
+      text: `SELECT id FROM bridge_mappings WHERE id = ANY ($1) AND sync_status = 'cancelled'`,
+      values: [ids],
+    }),
+  );
 
 /** Cancels one reservation, adds it to the outbox and logs it. Returns whether it was active. */
 export async function cancelReservation(db: Queryable, type: string, id: Id): Promise<boolean> {
@@ -122,9 +122,9 @@ export interface KnownEvent extends Chosen {
   readonly room: number | null;
 }
 
-export async function findByEvent(db: Queryable, eventId: string): Promise<KnownEvent | null> {
+export const findByEvent = (db: Queryable, eventId: string) =>
   // mailbox by mailbox, which the index begins with; mappings of former rooms are included
-  const { rows } = await db.query<KnownEvent>({
+  findRow<KnownEvent>(db, {
     name: 'find_by_event',
     text: `
       WITH RECURSIVE mailbox AS (
@@ -139,8 +139,6 @@ export async function findByEvent(db: Queryable, eventId: string): Promise<Known
       ORDER BY m.id LIMIT 1`,
     values: [eventId],
   });
-  return rows[0] ?? null;
-}
 
 /**
  * Makes the verification of an event due that is said to be deleted, as if Outlook had reported it, and a delta round of its room,

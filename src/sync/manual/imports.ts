@@ -1,7 +1,7 @@
 /** Imports from Outlook: lists, counts and imports on request. The daemon imports automatically unless IMPORT_MODE is manual. */
 import type { Database, Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
-import { queryRow, queryRows, queryValue } from '../../query.ts';
+import { queryColumn, queryRow, queryRows, queryValue } from '../../query.ts';
 import { isReadyWithin, lockRooms, underFoldLock } from './requests.ts';
 import { msLeft, until, type Call } from './call.ts';
 import { failingAs } from '../store/failing.ts';
@@ -120,8 +120,8 @@ export function createImports(db: Database, manual: Pick<Manual, 'begin' | 'wake
 
 export type Imports = ReturnType<typeof createImports>;
 
-async function requestImports(client: Queryable, choice: ImportChoice): Promise<number[]> {
-  const { rows } = await client.query<{ id: number }>({
+const requestImports = (client: Queryable, choice: ImportChoice) =>
+  queryColumn<number>(client, {
     name: 'ask_for_imports',
     text: `
       WITH asked AS (
@@ -139,8 +139,6 @@ async function requestImports(client: Queryable, choice: ImportChoice): Promise<
       FROM asked WHERE m.id = asked.id RETURNING m.id`,
     values: valuesOf(choice),
   });
-  return rows.map((row) => row.id);
-}
 
 const stillWaiting = (db: Queryable, ids: readonly number[], call: Call) =>
   queryValue<boolean>(db, {

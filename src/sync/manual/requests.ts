@@ -6,7 +6,7 @@ import { failureInWords } from '../../adapter-error.ts';
 import { concernsRows, inTransaction, type Database, type Queryable } from '../../database.ts';
 import { Permanent } from '../../errors.ts';
 import type { Id } from '../../id.ts';
-import { queryRow, queryRows, queryValue } from '../../query.ts';
+import { queryColumn, queryRow, queryRows, queryValue } from '../../query.ts';
 import { msLeft, type Call } from './call.ts';
 import { unreadableHint } from '../store/readable-items.ts';
 import type { Window } from '../store/work-list.ts';
@@ -92,12 +92,8 @@ export async function makeDue(db: Queryable, chosen: readonly Chosen[]): Promise
  * Makes rooms due at once. 'all': they are compared with both sides again; 'unknown': only those never compared; 'due': only their due
  * items. Returns their ids.
  */
-export async function requestRooms(
-  db: Queryable,
-  which: 'all' | 'unknown' | 'due',
-  resourceId: number | null,
-): Promise<number[]> {
-  const { rows } = await db.query<{ id: number }>({
+export const requestRooms = (db: Queryable, which: 'all' | 'unknown' | 'due', resourceId: number | null) =>
+  queryColumn<number>(db, {
     name: 'ask_rooms',
     text: `
       UPDATE bridge_room_state s SET ${roomRequested},
@@ -108,8 +104,6 @@ export async function requestRooms(
       RETURNING s.resource_mapping_id AS id`,
     values: [which, resourceId],
   });
-  return rows.map((row) => row.id);
-}
 
 /** Adds reservations to the outbox, as triggers would. */
 export async function noteChanges(

@@ -2,7 +2,7 @@
 import { readAbilities } from '../../abilities.ts';
 import { sqlState, type Database } from '../../database.ts';
 import { Conflict } from '../../errors.ts';
-import { queryRows } from '../../query.ts';
+import { findRow, queryRows } from '../../query.ts';
 import { roomSettingColumns, roomSettingNames, type RoomSettings } from '../../room-settings.ts';
 import { failingAs } from '../store/failing.ts';
 
@@ -41,14 +41,12 @@ export function createRoomList(db: Database) {
       values: [resourceId, listMost],
     });
 
-  async function find(id: number): Promise<RoomMapping | null> {
-    const { rows } = await db.query<RoomMapping>({
+  const find = (id: number) =>
+    findRow<RoomMapping>(db, {
       name: 'room_mapping',
       text: `SELECT ${columns} FROM bridge_resource_mappings WHERE id = $1`,
       values: [id],
     });
-    return rows[0] ?? null;
-  }
 
   /** Adds a room. The same room again changes nothing (`added` is false). Throws Conflict when resource or mailbox is taken. */
   async function add(wished: RoomMappingFields): Promise<{ mapping: RoomMapping; added: boolean }> {
@@ -101,14 +99,12 @@ export function createRoomList(db: Database) {
   }
 
   /** Removes a room; its events and reservations stay. Returns the removed row. */
-  async function remove(id: number): Promise<RoomMapping | null> {
-    const { rows } = await db.query<RoomMapping>({
+  const remove = (id: number) =>
+    findRow<RoomMapping>(db, {
       name: 'remove_room_mapping',
       text: `DELETE FROM bridge_resource_mappings WHERE id = $1 RETURNING ${columns}`,
       values: [id],
     });
-    return rows[0] ?? null;
-  }
 
   return {
     list: failingAs('list the room mappings', list),
@@ -185,15 +181,14 @@ export function createRoomSwitch(db: Database) {
    * Changes the given settings of the resource's room (null: the default of the environment). A trigger makes them take effect at
    * once. Returns all of its settings; null: the resource has no room.
    */
-  async function set(resourceId: number, settings: Changed<RoomSettings>): Promise<RoomSettings | null> {
-    const { rows } = await db.query<RoomSettings>(
+  const set = (resourceId: number, settings: Changed<RoomSettings>) =>
+    findRow<RoomSettings>(
+      db,
       `UPDATE bridge_resource_mappings r SET updated_at = now(), ${givenSettings}
        WHERE r.id = (SELECT n.id FROM bridge_resource_mappings n WHERE n.resource_id = $1 ORDER BY n.active DESC, n.id DESC LIMIT 1)
        RETURNING ${roomSettingColumns}`,
       [resourceId, JSON.stringify(settings)],
     );
-    return rows[0] ?? null;
-  }
 
   return {
     set: failingAs('change the settings of a room', set),

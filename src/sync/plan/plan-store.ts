@@ -1,7 +1,7 @@
 /** Queries of a plan besides those of a sync. */
 import type { Queryable } from '../../database.ts';
 import type { Item } from '../../item.ts';
-import { queryRow } from '../../query.ts';
+import { queryColumn, queryRow } from '../../query.ts';
 import { itemState } from '../store/mapping-sql.ts';
 import { bookedState } from '../store/pull-store.ts';
 import { itemsOf } from '../store/readable-items.ts';
@@ -100,21 +100,19 @@ export async function readRefusals(
 }
 
 /** Events that a full scan will probably read by their ids; `listed` has the others. */
-export async function eventsToRead(
+export const eventsToRead = (
   db: Queryable,
   { resourceId }: LeasedRoom,
   listed: readonly string[],
   window: Window,
-): Promise<string[]> {
-  const { rows } = await db.query<{ id: string }>({
+) =>
+  queryColumn<string>(db, {
     name: 'events_to_read',
     text: `SELECT outlook_event_id AS id FROM bridge_mappings, bridge_window($3, $4) w
       WHERE resource_id = $1 AND outlook_event_id IS NOT NULL AND NOT outlook_event_id = ANY ($2) AND sync_status <> 'cancelled'
         AND (due_at IS NOT NULL OR sync_status = 'conflict' OR ends_at > w.opens AND starts_at < w.closes)`,
     values: [resourceId, listed, window.pastDays, window.futureDays],
   });
-  return rows.map(({ id }) => id);
-}
 
 interface Row {
   readonly id: number;

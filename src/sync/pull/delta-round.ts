@@ -26,10 +26,10 @@ export async function deltaRound(
   room: LeasedRoom,
   signal: AbortSignal,
 ): Promise<DeltaRound> {
-  const { db, outlook, random } = context;
-  const unsubscribedMs = pollAfter(context.unsubscribedMs, random);
+  const { db, outlook } = context;
+  const unsubscribedMs = pollAfter(context.unsubscribedMs);
   const spacing = await context.spacing();
-  const nextPoll = { pollMs: pollAfter(context.pollMs, random), unheardMs: unsubscribedMs, spacing };
+  const nextPoll = { pollMs: pollAfter(context.pollMs), unheardMs: unsubscribedMs, spacing };
   const begun = await beginPull(db, room, nextPoll, context.window);
   const { span } = begun;
   if (begun.links === null || begun.links.length === 0 || begun.from_at?.toISOString() !== span.from)

@@ -123,10 +123,10 @@ async function isNewMailbox(
  * Time until the next poll; null: the room is not polled. Rooms that start together are spread over the interval. The changes reported
  * to the last holder of an abandoned room may not show in a list yet.
  */
-function nextPollMs({ pollMs, random }: PullContext, room: LeasedRoom): number | null {
+function nextPollMs({ pollMs }: PullContext, room: LeasedRoom): number | null {
   if (!isFollowed(room)) return null;
-  const pollIn = pollAfter(pollMs, random);
-  return (room.abandoned ? Math.min(pollIn, abandonedMs) : pollIn) * (room.baselined ? 1 : random());
+  const pollIn = pollAfter(pollMs);
+  return (room.abandoned ? Math.min(pollIn, abandonedMs) : pollIn) * (room.baselined ? 1 : Math.random());
 }
 
 /** The narrowest part into which the window is divided when Graph does not answer for wider ones (504). */

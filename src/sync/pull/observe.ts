@@ -32,7 +32,6 @@ export interface PullContext {
   readonly unsubscribedMs: number;
   readonly spacing: () => Promise<Spacing>;
   readonly tell: Tell;
-  readonly random: () => number;
 }
 
 /** Maximum number of series read for one page of changes. */

@@ -1,9 +1,10 @@
 /** The interval of polls. Rooms without a subscription are polled more often after a change in Outlook, the others less often. */
+import { cachedFor } from '../../cached.ts';
 import type { Queryable } from '../../database.ts';
 import { activeShare } from '../store/pull-store.ts';
 
 /** An interval with a random deviation of up to a tenth, so that rooms are not polled at the same time. */
-export const pollAfter = (pollMs: number, random: () => number): number => pollMs * (0.9 + random() * 0.2);
+export const pollAfter = (pollMs: number): number => pollMs * (0.9 + Math.random() * 0.2);
 
 /** Multiples of the poll interval. */
 export interface Spacing {
@@ -29,17 +30,6 @@ export function spacingFor(share: number): Spacing {
 /** The share of active rooms is read again after this time. */
 const cachedMs = 10_000;
 
-/** Returns the current spacing. */
-export function createSpacing(db: Queryable) {
-  let current: Promise<Spacing> | null = null;
-  let readAt = 0;
-  return async function spacing(): Promise<Spacing> {
-    if (current === null || performance.now() - readAt >= cachedMs) {
-      readAt = performance.now();
-      current = activeShare(db).then(spacingFor);
-      // a failure is thrown below; the next call reads again
-      current.catch(() => (current = null));
-    }
-    return await current;
-  };
-}
+/** Returns a function that reads the current spacing. */
+export const createSpacing = (db: Queryable) =>
+  cachedFor(cachedMs, async () => spacingFor(await activeShare(db)));

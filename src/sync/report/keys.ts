@@ -2,6 +2,7 @@
  * How the adapter names reservations and resources: its types of reservations, and non-numeric keys in input and output, which are
  * numbers inside. See src/keys.ts.
  */
+import { cachedFor } from '../../cached.ts';
 import type { Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { readId } from '../../id.ts';
@@ -19,22 +20,14 @@ export type Keys = ReturnType<typeof createKeys>;
 
 const resourceKind = '';
 
-/** The same read, whose result is kept for a minute. */
-function onceAMinute<T>(read: () => Promise<T>): () => Promise<T> {
-  let kept: { readonly value: T; readonly until: number } | null = null;
-  return async () => {
-    if (kept !== null && performance.now() < kept.until) return kept.value;
-    const value = await read();
-    kept = { value, until: performance.now() + 60_000 };
-    return value;
-  };
-}
+/** What the adapter names changes only with a new version of it. */
+const keptMs = 60_000;
 
 /** The types of reservations of the adapter, stored by `migrate`; null: unknown, so any word may be one. */
 export const createReservationTypes = (db: Queryable): (() => Promise<readonly string[] | null>) =>
   failingAs(
     'read the types of reservations',
-    onceAMinute(async () => {
+    cachedFor(keptMs, async () => {
       const { rows } = await db.query<{ value: string }>({
         name: 'reservation_types',
         text: `SELECT value FROM bridge_settings WHERE name = 'reservation_types'`,
@@ -45,7 +38,7 @@ export const createReservationTypes = (db: Queryable): (() => Promise<readonly s
 
 export function createKeys(db: Queryable) {
   /** Whether the adapter has keys. */
-  const keyed = onceAMinute(() =>
+  const keyed = cachedFor(keptMs, () =>
     queryRow<Keyed>(db, {
       name: 'keyed',
       text: `SELECT bridge_view_has('{reservation_key}') AS reservations, bridge_view_has('{resource_key}') AS resources`,

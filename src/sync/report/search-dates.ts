@@ -1,6 +1,6 @@
 /** Typed dates, in English and Norwegian. Pure; dates are YYYY-MM-DD without a zone. */
 import { Invalid } from '../../errors.ts';
-import { fold } from './search-words.ts';
+import { editDistance, fold } from './search-words.ts';
 
 /** Days, inclusive. `weekday`: given only by its weekday, of which there are more. */
 export interface Days {
@@ -148,17 +148,8 @@ function namedDay(words: readonly string[], today: string, isAsked: boolean): Fo
 /** A weekday with one letter wrong, missing or too many. */
 function mistyped(word: string): number | undefined {
   if (word.length < 5) return undefined;
-  for (const [name, weekday] of weekdays) if (isOneOff(word, name)) return weekday;
+  for (const [name, weekday] of weekdays) if (editDistance(word, name, 1).whole <= 1) return weekday;
   return undefined;
-}
-
-function isOneOff(a: string, b: string): boolean {
-  if (Math.abs(a.length - b.length) > 1) return false;
-  let same = 0;
-  while (same < a.length && a[same] === b[same]) same += 1;
-  const [left, right] = [a.slice(same), b.slice(same)];
-  const swapped = left[0] === right[1] && left[1] === right[0] && left.slice(2) === right.slice(2);
-  return left.slice(1) === right.slice(1) || left.slice(1) === right || left === right.slice(1) || swapped;
 }
 
 /** `2026-12-03`, `3.12.2026`, `3/12`, `3 December`, `December 3rd, 2026`. Days stand before months. */

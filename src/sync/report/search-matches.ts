@@ -3,6 +3,7 @@
  * database finds the rows with the matching texts.
  */
 import { setImmediate as breathe } from 'node:timers/promises';
+import { cachedFor } from '../../cached.ts';
 import type { Queryable } from '../../database.ts';
 import { joinRoom } from '../store/mapping-sql.ts';
 import { queryItems, type ItemSource } from '../store/readable-items.ts';
@@ -33,15 +34,10 @@ export interface Matches {
 }
 
 export function createMatches(db: Queryable) {
-  let names: { readonly at: number; readonly texts: readonly string[] } | null = null;
-
-  async function readNames(): Promise<readonly string[]> {
-    if (names !== null && performance.now() - names.at < namesMs) return names.texts;
+  const readNames = cachedFor(namesMs, async () => {
     const rows = await queryItems<{ text: string }>(db, [], namesText);
-    const texts = rows.map(({ text }) => text);
-    names = { at: performance.now(), texts };
-    return texts;
-  }
+    return rows.map(({ text }) => text);
+  });
 
   /** The mappings with every word, the nearest to now first, at most `most`. */
   return async function find(words: number, match: Match, most: number): Promise<Matches> {

@@ -62,7 +62,7 @@ function matchOne(word: string, candidate: string): number {
  * The number of letters to delete, insert, replace or swap to turn one word into the other (`whole`) or into its beginning
  * (`beginning`). Infinity if either is more than `most`.
  */
-function editDistance(
+export function editDistance(
   word: string,
   other: string,
   most: number,

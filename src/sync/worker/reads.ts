@@ -31,7 +31,6 @@ export interface ReadsOptions {
   /** See createClaimCheck. */
   readonly isPlan: boolean;
   readonly tell: Tell;
-  readonly random: () => number;
 }
 
 /** Maximum number of rooms whose last delta round is remembered. */
@@ -175,7 +174,7 @@ export function createReads(options: ReadsOptions) {
  * continues, because writes do not depend on it, unless it is `required` or the room is not known to be ours. Errors of the database
  * are thrown as the driver throws them.
  */
-function createAttempt({ db, troubles, random }: ReadsOptions, claims: ClaimCheck) {
+function createAttempt({ db, troubles }: ReadsOptions, claims: ClaimCheck) {
   return async function attempt(
     room: LeasedRoom,
     read: () => Promise<void>,
@@ -197,7 +196,7 @@ function createAttempt({ db, troubles, random }: ReadsOptions, claims: ClaimChec
       }
       return error.reach === 'side'
         ? { rest: null, outage: error, answered: false }
-        : { rest: restFor(error, room.attempt, random), outage: null, answered: false };
+        : { rest: restFor(error, room.attempt), outage: null, answered: false };
     }
   };
 }

@@ -2,6 +2,7 @@
  * The rooms that this daemon works on. Each is drained concurrently with the others and released when its drain ends. A failure is
  * reported and delays only its own room.
  */
+import { LRUCache } from 'lru-cache';
 import { backOffMs } from '../../back-off.ts';
 import { databaseFailure, isContended, type Queryable } from '../../database.ts';
 import { NotInstalled, Retryable, isExpected } from '../../errors.ts';
@@ -15,6 +16,8 @@ import type { createOutage } from './outage.ts';
  * wal-async-commit); a crash of the server loses later ones.
  */
 export const flushedMs = 2_000;
+/** More than a daemon can release in that time. */
+const roomsMost = 4_000;
 
 /** The session of our leases. */
 export interface LeaseSession {
@@ -49,7 +52,8 @@ export interface RunningRoomsOptions {
 export function createRunningRooms(options: RunningRoomsOptions) {
   const { drain, othersWait, outlookDown, retry, finished, takes, tell, random } = options;
   const running = new Map<number, { room: LeasedRoom; stop: AbortController; done: Promise<void> }>();
-  const released = createRecent(flushedMs);
+  /** Rooms released within that time. */
+  const released = new LRUCache<number, true>({ max: roomsMost, ttl: flushedMs });
 
   /** `isAll`: no room was omitted for lack of places. */
   function start(taken: Taken, isAll: boolean, lease: LeaseSession, stopping: AbortSignal): void {
@@ -112,7 +116,7 @@ export function createRunningRooms(options: RunningRoomsOptions) {
     if (ended.signal.aborted) return false;
     try {
       await retry(release, signal);
-      released.add(room.id);
+      released.set(room.id, true);
       return true;
     } catch (error) {
       // an open transaction of others has locked the room's row: the next holder finds the room abandoned
@@ -135,7 +139,7 @@ export function createRunningRooms(options: RunningRoomsOptions) {
     rooms: () => [...running.values()].map(({ room }) => room),
     count: () => running.size,
     /** Rooms whose last writes a crash of the server may lose. */
-    unflushed: () => [...running.keys(), ...released.all()],
+    unflushed: () => [...running.keys(), ...released.keys()],
     /** Resolves when no room is worked on. */
     ended: async (): Promise<void> => {
       await Promise.allSettled([...running.values()].map(({ done }) => done));
@@ -175,21 +179,4 @@ function roomFact(room: LeasedRoom, rest: Drained['rest']): Fact | null {
   if (condition === 'held') return { ...about, fact: 'room-held', error, hint };
   if (condition === 'refused') return { ...about, fact: 'room-refused', error, hint };
   return { ...about, fact: 'room-resting', error, hint, inMs: ms ?? 0, throttled };
-}
-
-/** Ids added within the last `withinMs`. */
-function createRecent(withinMs: number) {
-  const added = new Map<number, number>();
-  const all = () => {
-    for (const [id, at] of added) if (at < performance.now() - withinMs) added.delete(id);
-    return [...added.keys()];
-  };
-  return {
-    add(id: number): void {
-      added.delete(id); // moves to the end of the order
-      added.set(id, performance.now());
-      if (added.size > 1_000) all();
-    },
-    all,
-  };
 }

@@ -15,14 +15,16 @@ import { keep, keepConflict } from './keep.ts';
 const conflictTries = 3;
 
 /** Decided again at once, a few times; then with back-off, so that no answer of Graph can cause a busy loop. */
-export const decidedAgain = ({ mapped: { attempt } }: Decision, random: () => number) => ({
+export const decidedAgain = ({ mapped: { attempt } }: Decision) => ({
   attempt: attempt + 1,
-  dueInMs: attempt < conflictTries ? 0 : backOffMs(attempt - conflictTries, random()),
+  dueInMs: attempt < conflictTries ? 0 : backOffMs(attempt - conflictTries, Math.random()),
 });
 
 /** Until the next try of an item; 0 if its room or the daemon rests instead. */
-export const retryMs = (error: Retryable | Permanent, attempt: number, random: () => number): number =>
-  error instanceof Retryable && error.reach === 'item' ? (error.afterMs ?? backOffMs(attempt, random())) : 0;
+export const retryMs = (error: Retryable | Permanent, attempt: number): number =>
+  error instanceof Retryable && error.reach === 'item'
+    ? (error.afterMs ?? backOffMs(attempt, Math.random()))
+    : 0;
 
 /** No retry helps this item. */
 export const isOfItemForGood = (error: Error): boolean =>
@@ -59,7 +61,7 @@ const unanswered = (decision: Decision): Partial<Settlement> =>
         ...(decision.action.do === 'create' ? { outlookSeen: decision.action.item } : {}),
       };
 
-export function failed(decision: Decision, error: Error, random: () => number): Settlement {
+export function failed(decision: Decision, error: Error): Settlement {
   const { mapped, action } = decision;
   // a refusal without any execution says nothing about the item
   const isRefused = error instanceof Retryable && error.reach !== 'item' && !error.ambiguous;
@@ -69,7 +71,7 @@ export function failed(decision: Decision, error: Error, random: () => number): 
   if (error instanceof Conflict)
     return delayed({
       news: mapped.news ?? 'look',
-      dueInMs: attempt <= conflictTries ? 0 : backOffMs(attempt - conflictTries, random()),
+      dueInMs: attempt <= conflictTries ? 0 : backOffMs(attempt - conflictTries, Math.random()),
     });
   if (!isExpected(error)) {
     const hint = 'This is a bug of the bridge; the log has its stack.';
@@ -80,7 +82,7 @@ export function failed(decision: Decision, error: Error, random: () => number): 
   if (action.do === 'create' && error.reach === 'item' && error.refusedFor !== undefined)
     return delayed({ hint, dueInMs: 0 });
   if (error instanceof Retryable) {
-    const dueInMs = retryMs(error, mapped.attempt, random);
+    const dueInMs = retryMs(error, mapped.attempt);
     return delayed({ ...(error.ambiguous ? unanswered(decision) : {}), hint, dueInMs });
   }
   if (error.reach !== 'item') return delayed({ hint, dueInMs: 0 });
@@ -92,7 +94,7 @@ export function failed(decision: Decision, error: Error, random: () => number): 
 }
 
 /** It stays as it is, with its unknown agreement, and is due again. */
-export function unreadable({ mapped, unreadable: error }: Unreadable, random: () => number): Settlement {
+export function unreadable({ mapped, unreadable: error }: Unreadable): Settlement {
   const isParked = isOfItemForGood(error);
   const decision = { mapped, action: { do: 'wait' }, adopted: null, seen: null } as const;
   return keep(decision, isParked ? 'parked' : 'delayed', {
@@ -102,7 +104,7 @@ export function unreadable({ mapped, unreadable: error }: Unreadable, random: ()
     error: error.message,
     hint: error.hint ?? null,
     conflict: mapped.conflict,
-    dueInMs: isParked ? null : retryMs(error, mapped.attempt, random),
+    dueInMs: isParked ? null : retryMs(error, mapped.attempt),
   });
 }
 
@@ -123,14 +125,10 @@ export const goneFirst = (decision: Decision): Settlement =>
   keep(decision, 'waiting', { ...keepConflict(decision.mapped), ...lostNews(decision), dueInMs: 0 });
 
 /** The idempotency key was used before, and the event of that create could not be read. */
-export const keyUnread = (
-  decision: Decision,
-  error: Retryable | Permanent,
-  random: () => number,
-): Settlement =>
+export const keyUnread = (decision: Decision, error: Retryable | Permanent): Settlement =>
   keep(decision, 'delayed', {
     ...keepConflict(decision.mapped),
-    ...decidedAgain(decision, random),
+    ...decidedAgain(decision),
     error: error.message,
     hint: error.hint ?? null,
   });

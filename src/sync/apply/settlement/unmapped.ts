@@ -128,11 +128,7 @@ export const refused = (unmapped: Unmapped, event: OutlookEvent, message: string
   });
 
 /** It could not be read, deleted or declined. */
-export function importFailed(
-  unmapped: Unmapped,
-  error: Retryable | Permanent,
-  random: () => number,
-): Settlement {
+export function importFailed(unmapped: Unmapped, error: Retryable | Permanent): Settlement {
   const isParked = isOfItemForGood(error);
   return keepUnmapped(unmapped, isParked ? 'parked' : 'delayed', {
     status: unmapped.status === 'conflict' ? 'conflict' : isParked ? 'error' : 'imported',
@@ -140,6 +136,6 @@ export function importFailed(
     attempt: unmapped.attempt + 1,
     error: error.message,
     hint: error.hint ?? null,
-    dueInMs: isParked ? null : retryMs(error, unmapped.attempt, random),
+    dueInMs: isParked ? null : retryMs(error, unmapped.attempt),
   });
 }

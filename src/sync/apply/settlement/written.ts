@@ -118,20 +118,20 @@ export const removedUnseen = (decision: Decision): Settlement => {
 };
 
 /** It was deleted in Outlook meanwhile: both sides are read and decided about again. */
-export const goneMeanwhile = (decision: Decision, random: () => number): Settlement =>
+export const goneMeanwhile = (decision: Decision): Settlement =>
   keep(decision, 'waiting', {
     ...keepConflict(decision.mapped),
     news: 'missing',
-    ...decidedAgain(decision, random),
+    ...decidedAgain(decision),
     reason: 'its event was not there any more',
   });
 
 /** The idempotency key was used by an earlier create whose event no longer exists: the next try has the next key. */
-export const keyUsedUp = (decision: Decision, random: () => number): Settlement =>
+export const keyUsedUp = (decision: Decision): Settlement =>
   keep(decision, 'waiting', {
     ...keepConflict(decision.mapped),
     generation: decision.mapped.generation + 1,
-    ...decidedAgain(decision, random),
+    ...decidedAgain(decision),
     reason: 'its idempotency key was used up',
   });
 
