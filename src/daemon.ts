@@ -26,6 +26,7 @@ import { createTell } from './ops/tell.ts';
 import { createActivity } from './sync/report/activity.ts';
 import { createCancellationReports } from './sync/report/cancellation-reports.ts';
 import { createAudit } from './sync/manual/audit.ts';
+import { createCalls } from './sync/manual/call.ts';
 import { createCancellations } from './sync/manual/cancellations.ts';
 import { createDaily } from './sync/report/daily.ts';
 import { createConflicts } from './sync/manual/conflicts.ts';
@@ -116,12 +117,9 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
   const planner = openPlanner(config, () => started().outlook, opened);
   const reportPlan = createPlanReport({ planner, start, tell, stopping: stopping.signal });
   const alerts = openAlerts(config, tell, captureNow, () => writing, opened);
-  const manual = createManual({
-    db,
-    window: config.window,
-    ring: () => work.daemon()?.ring(),
-    needWrites: start.needWrites,
-  });
+  const { window } = config;
+  const ring = () => work.daemon()?.ring();
+  const begin = createCalls({ db, window, ring, needWrites: start.needWrites });
   const app = createApp({
     keys: config.http.keys,
     userHeader: config.http.userHeader,
@@ -134,10 +132,10 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
     alerts,
     schedules: () => listSchedules(db),
     roomClocks: () => roomClocks(db),
-    manual,
+    manual: createManual({ db, window, begin }),
     reports,
     rooms: createRoomReports(db),
-    held: createHeldRemovals(db, manual),
+    held: createHeldRemovals(db, begin),
     roomSwitch: createRoomSwitch(db),
     claims: { takeOver: (resource) => takeOver(db, resource) },
     mappings: createMappingReports(db),
@@ -145,16 +143,16 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
     roomCalendar: createRoomCalendar(db),
     activity: createActivity(db),
     live: { watch, stopping: stopping.signal },
-    cancellations: createCancellations({ db, manual, window: config.window }),
-    cancellationReports: createCancellationReports(db, config.window),
+    cancellations: createCancellations({ db, begin, window }),
+    cancellationReports: createCancellationReports(db, window),
     reservationTypes: createReservationTypes(db),
     bookingKeys: createKeys(db),
-    imports: createImports(db, manual),
-    polling: createPolling(db, manual),
+    imports: createImports(db, begin),
+    polling: createPolling(db, begin),
     pollSeconds: config.pollSeconds,
     webhooks: config.webhookBaseUrl !== null,
     undo: createUndo(db),
-    conflicts: createConflicts(db, manual),
+    conflicts: createConflicts(db, begin),
     roomList: createRoomList(db),
     directory: {
       rooms: (signal) => started().directory.rooms(signal),

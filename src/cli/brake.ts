@@ -5,7 +5,7 @@
 import type { Database } from '../database.ts';
 import { Invalid } from '../errors.ts';
 import { createHeldRemovals, type HeldRemoval } from '../sync/manual/held-removals.ts';
-import { createManual } from '../sync/manual/manual.ts';
+import { createCalls } from '../sync/manual/call.ts';
 import { createKeys, reservationName, resourceName } from '../sync/report/keys.ts';
 import { createStart } from '../sync/worker/start-mode.ts';
 import { recordCommand } from './audit.ts';
@@ -34,13 +34,13 @@ export async function brakeCommand(options: BrakeOptions, signal: AbortSignal): 
   const { removals, done, zone } = await withDatabase('brake', async (db, config) => {
     const { timezone, startMode = 'sync' } = config;
     const resourceId = options.room === undefined ? null : await resourceNumber(db, '--room', options.room);
-    const manual = createManual({
+    const begin = createCalls({
       db,
       window: noWindow,
       ring: () => undefined,
       needWrites: () => createStart({ db, mode: startMode }).needWrites(),
     });
-    const brake = createHeldRemovals(db, manual);
+    const brake = createHeldRemovals(db, begin);
     const found: Held[] = [];
     for (const resource of resourceId === null ? await brake.rooms() : [resourceId])
       found.push(...(await brake.list(resource)).map((one) => ({ ...one, resource_id: resource })));

@@ -19,6 +19,7 @@ import { listSchedules } from '../../src/ops/schedule.ts';
 import { createActivity } from '../../src/sync/report/activity.ts';
 import { createCancellationReports } from '../../src/sync/report/cancellation-reports.ts';
 import { createAudit } from '../../src/sync/manual/audit.ts';
+import { createCalls } from '../../src/sync/manual/call.ts';
 import { createCancellations } from '../../src/sync/manual/cancellations.ts';
 import { createHeldRemovals } from '../../src/sync/manual/held-removals.ts';
 import { createConflicts } from '../../src/sync/manual/conflicts.ts';
@@ -103,7 +104,8 @@ export async function openApi(options: ApiOptions = {}) {
     rings += 1;
     if (options.worked !== false) working = working.then(() => rooms.settle());
   };
-  const manual = createManual({ db, window, waitMs: options.waitMs ?? 20_000, ring });
+  const begin = createCalls({ db, window, waitMs: options.waitMs ?? 20_000, ring });
+  const manual = createManual({ db, window, begin });
   const reports = createReports(db);
   const stopping = new AbortController();
   const alerts = opened.use(
@@ -130,7 +132,7 @@ export async function openApi(options: ApiOptions = {}) {
     manual,
     reports,
     rooms: createRoomReports(db),
-    held: createHeldRemovals(db, manual),
+    held: createHeldRemovals(db, begin),
     roomSwitch: createRoomSwitch(db),
     claims: { takeOver: (resource) => takeOver(db, resource) },
     mappings: createMappingReports(db),
@@ -138,16 +140,16 @@ export async function openApi(options: ApiOptions = {}) {
     roomCalendar: createRoomCalendar(db),
     activity: createActivity(db),
     live: { watch, stopping: stopping.signal, ...options.live },
-    cancellations: createCancellations({ db, manual, window }),
+    cancellations: createCancellations({ db, begin, window }),
     cancellationReports: createCancellationReports(db, window),
     reservationTypes: createReservationTypes(db),
     bookingKeys: createKeys(db),
-    imports: createImports(db, manual),
-    polling: createPolling(db, manual),
+    imports: createImports(db, begin),
+    polling: createPolling(db, begin),
     pollSeconds: 60,
     webhooks: false,
     undo: createUndo(db),
-    conflicts: createConflicts(db, manual),
+    conflicts: createConflicts(db, begin),
     roomList: createRoomList(db),
     directory: { rooms: async () => noPlaces, roomLists: async () => noPlaces },
     alerts,

@@ -1,5 +1,8 @@
 /** The foreground drains with real daemons behind them. */
 import { expect, test } from 'vitest';
+import type { Config } from '../../src/config.ts';
+import type { Daemon } from '../../src/daemon/core.ts';
+import { createCalls, type BeginCall } from '../../src/sync/manual/call.ts';
 import { createCancellations } from '../../src/sync/manual/cancellations.ts';
 import { createManual } from '../../src/sync/manual/manual.ts';
 import { openWorld } from '../e2e/world.ts';
@@ -7,10 +10,13 @@ import { openWorld } from '../e2e/world.ts';
 const all = { limit: 50, resourceId: null };
 const patient = new AbortController().signal;
 
+const manualOf = (daemon: Daemon, { window }: Config) =>
+  createManual({ ...daemon, window, begin: createCalls({ ...daemon, window }) });
+
 test('with AUTO_SYNC=off a booking waits until an endpoint asks for it', async () => {
   await using world = await openWorld({ env: { AUTO_SYNC: 'off' } });
   const { daemon } = await world.start();
-  const manual = createManual({ db: daemon.db, window: world.config.window, ring: daemon.ring });
+  const manual = manualOf(daemon, world.config);
   await manual.populate(null, patient);
   const event = await world.desk.book(101, {
     title: 'Høring',
@@ -43,9 +49,7 @@ test('whichever daemon holds the room does it, and the call counts it', async ()
   const first = await world.start();
   const second = await world.start();
   await world.settled();
-  const callers = [first, second].map(({ daemon }) =>
-    createManual({ db: daemon.db, window: world.config.window, ring: daemon.ring }),
-  );
+  const callers = [first, second].map(({ daemon }) => manualOf(daemon, world.config));
   for (let day = 1; day <= 6; day += 1) {
     const event = await world.desk.book(101, {
       title: `Møte ${day}`,
@@ -70,12 +74,15 @@ test('a cancellation that a daemon was faster with is counted by the call that a
     to: world.day(1, '11:00'),
   });
   await world.settled();
-  const manual = createManual({ db: daemon.db, window, ring: daemon.ring });
-  const foldAll: typeof manual.foldAll = async (call) => {
-    await manual.foldAll(call);
-    await world.settled();
+  const begin: BeginCall = async (signal) => {
+    const call = await createCalls({ ...daemon, window })(signal);
+    const foldAll = async () => {
+      await call.foldAll();
+      await world.settled();
+    };
+    return { ...call, foldAll };
   };
-  const { cancel } = createCancellations({ db: daemon.db, manual: { ...manual, foldAll }, window });
+  const { cancel } = createCancellations({ db: daemon.db, begin, window });
   expect(await cancel([{ type: 'event', id: event.id, resourceId: 101 }], patient)).toMatchObject([
     { was: 'active', outcomes: [{ action: 'deleted' }] },
   ]);

@@ -1,7 +1,7 @@
 /** GET /plan and POST /plan/confirm as a caller meets them. */
 import { expect, test } from 'vitest';
 import { openPlanPool } from '../../src/database.ts';
-import { createManual } from '../../src/sync/manual/manual.ts';
+import { createCalls } from '../../src/sync/manual/call.ts';
 import { createPlanner } from '../../src/sync/plan/plan.ts';
 import { createStart } from '../../src/sync/worker/start-mode.ts';
 import { window } from '../sync/bench-of-rooms.ts';
@@ -124,8 +124,8 @@ test('a confirmation is kept, and the second one is told so', async () => {
 test('a manual call is refused at once while nothing may be written', async () => {
   await using api = await openApi();
   const { needWrites } = createStart({ db: api.db.pool, mode: 'plan' });
-  const manual = createManual({ db: api.db.pool, window, ring: () => undefined, needWrites });
-  await expect(manual.populate(null, new AbortController().signal)).rejects.toMatchObject({
+  const begin = createCalls({ db: api.db.pool, window, ring: () => undefined, needWrites });
+  await expect(begin(new AbortController().signal)).rejects.toMatchObject({
     name: 'Conflict',
     hint: expect.stringContaining('POST /plan/confirm'),
   });

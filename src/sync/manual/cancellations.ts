@@ -19,15 +19,14 @@ import {
   stillUnverified,
   type Differing,
 } from './cancellation-store.ts';
-import { msLeft, until, type Call } from './call.ts';
+import { msLeft, until, type BeginCall, type Call } from './call.ts';
 import { failingAs } from '../store/failing.ts';
-import type { Manual } from './manual.ts';
 import type { Window } from '../store/work-list.ts';
 import { readOutcomes, removals, type Outcome } from './outcomes.ts';
 
 export interface CancellationsOptions {
   readonly db: Database;
-  readonly manual: Pick<Manual, 'begin' | 'foldAll' | 'settled' | 'wake'>;
+  readonly begin: BeginCall;
   readonly window: Window;
 }
 
@@ -91,23 +90,23 @@ export function createCancellations(context: CancellationsOptions) {
 }
 
 async function detect(
-  { db, manual, window }: CancellationsOptions,
+  { db, begin, window }: CancellationsOptions,
   which: 'all' | 'reenabled',
   signal: AbortSignal,
 ): Promise<Detected> {
-  const call = await manual.begin(signal);
+  const call = await begin(signal);
   const differing = await findDiffering(db, window);
   const cancelled = which === 'all' ? differing.filter((one) => !one.active) : [];
   const reenabled = differing.filter((one) => one.active);
   const changed = [...cancelled, ...reenabled].map(({ type, reservationId: id }) => ({ type, id }));
   await noteChanges(db, changed);
-  await manual.foldAll(call);
+  await call.foldAll();
   await underFoldLock(db, (client) => makeDue(client, cancelled));
-  const outcomes = await manual.settled(cancelled, call, removals);
+  const outcomes = await call.settled(cancelled, removals);
   const ids = reenabled.map((one) => one.mappingId);
   if (ids.length > 0) {
     await underFoldLock(db, (client) => resetMappings(client, ids));
-    await manual.wake();
+    await call.wake();
   }
   // a daemon may have created some of the new events already
   const unchanged = ids.length === 0 ? new Set() : await stillCancelled(db, ids);
@@ -118,11 +117,11 @@ async function detect(
 }
 
 async function processOne(
-  { db, manual, window }: CancellationsOptions,
+  { db, begin, window }: CancellationsOptions,
   { type, id, resourceId }: Reservation,
   signal: AbortSignal,
 ): Promise<CancelAnswer> {
-  const call = await manual.begin(signal);
+  const call = await begin(signal);
   const known = await readItem(db, type, id, resourceId, window);
   if (known.active === true) return { found: 'active' };
   if (known.active === null && known.mapping === null)
@@ -134,11 +133,11 @@ async function processOne(
   const chosen = [{ mappingId: known.mapping, type, reservationId: id, resourceId }];
   if (known.live) {
     await noteChanges(db, [{ type, id }]);
-    await manual.foldAll(call);
+    await call.foldAll();
     await underFoldLock(db, (client) => makeDue(client, chosen));
   }
   const [outcome] = known.live
-    ? await manual.settled(chosen, call, removals)
+    ? await call.settled(chosen, removals)
     : await readOutcomes(db, chosen, call.mark, removals);
   return { found: 'item', outcome: outcome! };
 }
@@ -148,13 +147,13 @@ async function cancel(
   reservations: readonly Reservation[],
   signal: AbortSignal,
 ): Promise<readonly Cancelled[]> {
-  const { db, manual } = context;
-  const call = await manual.begin(signal);
+  const { db, begin } = context;
+  const call = await begin(signal);
   // read first: a daemon may remove the events of the first while the last are being cancelled
   const before = await liveMappings(db, reservations);
   const answers: Omit<Cancelled, 'outcomes'>[] = [];
   for (const reservation of reservations) answers.push(await cancelOne(context, reservation, call));
-  await manual.foldAll(call);
+  await call.foldAll();
   const isCancelled = new Set(
     answers.filter(({ was }) => was === 'active' || was === 'cancelled').map(keyOf),
   );
@@ -170,7 +169,7 @@ async function cancel(
   const chosen = [...known.values()].filter(({ type, reservationId }) =>
     isCancelled.has(keyOf({ type, id: reservationId })),
   );
-  const outcomes = await manual.settled(chosen, call, removals);
+  const outcomes = await call.settled(chosen, removals);
   return answers.map((answer) => ({
     ...answer,
     outcomes: outcomes.filter((one) => one.type === answer.type && one.reservationId === answer.id),
@@ -215,11 +214,11 @@ async function cancelOne(
 }
 
 async function readEvent(
-  { db, manual }: CancellationsOptions,
+  { db, begin }: CancellationsOptions,
   eventId: string,
   signal: AbortSignal,
 ): Promise<EventAnswer> {
-  const call = await manual.begin(signal);
+  const call = await begin(signal);
   const known = await findByEvent(db, eventId);
   if (known === null) return { found: 'unknown' };
   const { status, room, ...chosen } = known;
@@ -227,7 +226,7 @@ async function readEvent(
   if (status === 'cancelled') return { found: 'cancelled', outcome: await outcome() };
   if (room === null) return { found: 'not-followed', outcome: await outcome() };
   await underFoldLock(db, (client) => requestVerification(client, room, chosen.mappingId));
-  await manual.wake();
+  await call.wake();
   await until(call, () => stillUnverified(db, chosen.mappingId));
   const found = await outcome();
   const isOpen = await stillUnverified(db, chosen.mappingId);

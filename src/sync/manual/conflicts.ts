@@ -3,11 +3,11 @@ import type { Database, Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import type { Item } from '../../item.ts';
 import { underFoldLock } from './requests.ts';
+import type { BeginCall } from './call.ts';
 import { failingAs } from '../store/failing.ts';
 import { isOpenConflict } from '../../waits-for-person.ts';
 import { outlookShown, reasonOf } from '../store/mapping-sql.ts';
 import { itemsIn, itemsOf } from '../store/readable-items.ts';
-import type { Manual } from './manual.ts';
 import type { ConflictNote } from '../store/work-item.ts';
 import type { Outcome } from './outcomes.ts';
 
@@ -71,7 +71,7 @@ const any: ConflictFilter = { resourceId: null, kind: null, text: null };
 
 export type Conflicts = ReturnType<typeof createConflicts>;
 
-export function createConflicts(db: Database, manual: Pick<Manual, 'begin' | 'foldAll' | 'settled'>) {
+export function createConflicts(db: Database, begin: BeginCall) {
   /** The open conflicts, the soonest first. Removals held by the brake are listed with their room. */
   const list = (limit: number, filter: ConflictFilter = any) => readConflicts(db, limit, null, filter);
 
@@ -81,19 +81,18 @@ export function createConflicts(db: Database, manual: Pick<Manual, 'begin' | 'fo
     keep: 'booking' | 'outlook',
     signal: AbortSignal,
   ): Promise<Resolved[]> {
-    const call = await manual.begin(signal);
+    const call = await begin(signal);
     // a booking change of a moment ago may end a conflict
-    await manual.foldAll(call);
+    await call.foldAll();
     const found = await chooseSides(db, chosen, keep);
     const open = found.filter((one) => one.state === 'chosen');
-    const outcomes = await manual.settled(
+    const outcomes = await call.settled(
       open.map(({ id, conflict }) => ({
         mappingId: id,
         type: conflict.reservation_type,
         reservationId: conflict.reservation_id,
         resourceId: conflict.resource_id,
       })),
-      call,
     );
     const outcomeOf = new Map(open.map(({ id }, at) => [id, outcomes[at]!]));
     return found.map((one) => (one.state === 'chosen' ? { ...one, outcome: outcomeOf.get(one.id)! } : one));

@@ -12,10 +12,10 @@ import type { Database, Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { queryRows } from '../../query.ts';
 import { makeDue, underFoldLock } from './requests.ts';
+import type { BeginCall } from './call.ts';
 import { failingAs } from '../store/failing.ts';
 import { isHeld } from '../../waits-for-person.ts';
 import { heldByResource } from '../store/mapping-sql.ts';
-import type { Manual } from './manual.ts';
 import { chosenColumns, type Chosen, type Outcome } from './outcomes.ts';
 
 /** A removal that waits for a decision. */
@@ -52,7 +52,7 @@ export const readHeld = (db: Queryable, resourceId: number | null) =>
     values: [resourceId],
   });
 
-export function createHeldRemovals(db: Database, manual: Pick<Manual, 'begin' | 'settled'>) {
+export function createHeldRemovals(db: Database, begin: BeginCall) {
   /** The resources of the active rooms with held removals. */
   const rooms = async (): Promise<number[]> =>
     (await readHeld(db, null)).map(({ resource_id: resource }) => resource);
@@ -72,7 +72,7 @@ export function createHeldRemovals(db: Database, manual: Pick<Manual, 'begin' | 
 
   /** Releases held removals, waits for them and returns their outcomes. */
   async function release({ resourceId, mappings }: HeldChoice, signal: AbortSignal): Promise<Outcome[]> {
-    const call = await manual.begin(signal);
+    const call = await begin(signal);
     const chosen = await underFoldLock(db, async (client) => {
       const { rows } = await client.query<Chosen>({
         name: 'release_held',
@@ -82,7 +82,7 @@ export function createHeldRemovals(db: Database, manual: Pick<Manual, 'begin' | 
       await makeDue(client, rows);
       return rows;
     });
-    const outcomes = await manual.settled(chosen, call);
+    const outcomes = await call.settled(chosen);
     await deleteUnused(chosen);
     return outcomes;
   }

@@ -3,9 +3,8 @@ import type { Database, Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { queryColumn, queryRow, queryRows, queryValue } from '../../query.ts';
 import { isReadyWithin, lockRooms, underFoldLock } from './requests.ts';
-import { msLeft, until, type Call } from './call.ts';
+import { msLeft, until, type BeginCall, type Call } from './call.ts';
 import { failingAs } from '../store/failing.ts';
-import type { Manual } from './manual.ts';
 
 /** An event of a room calendar with its import. Times are local times of the booking zone, 'YYYY-MM-DD HH:MM:SS'. */
 export interface ImportRow {
@@ -64,7 +63,7 @@ const valuesOf = ({ limit, resourceId, from, to }: ImportChoice) => [limit, reso
 /** An event without a reservation: waiting, flagged or refused. */
 const waits = `m.reservation_id IS NULL AND m.outlook_event_id IS NOT NULL`;
 
-export function createImports(db: Database, manual: Pick<Manual, 'begin' | 'wake'>) {
+export function createImports(db: Database, begin: BeginCall) {
   /** Events without a reservation, the soonest first. */
   const pending = (choice: ImportChoice) =>
     queryRows<ImportRow>(db, {
@@ -102,10 +101,10 @@ export function createImports(db: Database, manual: Pick<Manual, 'begin' | 'wake
 
   /** Imports waiting and refused events, not flagged ones, and returns their results. */
   async function process(choice: ImportChoice, signal: AbortSignal): Promise<ImportRow[]> {
-    const call = await manual.begin(signal);
+    const call = await begin(signal);
     const ids = await underFoldLock(db, (client) => requestImports(client, choice));
     if (ids.length === 0) return [];
-    await manual.wake();
+    await call.wake();
     await until(call, () => stillWaiting(db, ids, call));
     return await readImports(db, ids);
   }

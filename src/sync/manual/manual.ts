@@ -1,39 +1,17 @@
-/**
- * The daemon's drains in the foreground, for the manual endpoints and commands. Nothing is sent from here: items are made due, the
- * daemons are woken, and the outcomes are read from our tables, whichever daemon settled them. A call waits for 20 s at most and
- * reports the remainder as pending; it is settled later all the same.
- */
-import { setTimeout as pause } from 'node:timers/promises';
-import type { Database } from '../../database.ts';
+/** Syncs and comparisons requested by people and scripts: the daemon's drains in the foreground. */
+import type { Database, Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
-import {
-  choosePending,
-  cleanUpMappings,
-  countPopulated,
-  makeDue,
-  noteChanges,
-  readItem,
-  requestRooms,
-  stillOpen,
-  stillUncompared,
-  underFoldLock,
-  type PendingChoice,
-  type Populated,
-} from './requests.ts';
-import { beginCall, msLeft, until, type Call } from './call.ts';
+import { queryRow, queryRows, queryValue } from '../../query.ts';
 import { failingAs } from '../store/failing.ts';
-import { fold, type Window } from '../store/work-list.ts';
-import { readOutcomes, type Change, type Chosen, type Outcome } from './outcomes.ts';
-import { ringAll } from '../worker/replicas.ts';
+import type { Window } from '../store/work-list.ts';
+import { msLeft, until, type BeginCall, type Call } from './call.ts';
+import { chosenColumns, type Chosen, type Outcome } from './outcomes.ts';
+import { isReadyWithin, makeDue, noteChanges, readItem, requestRooms, underFoldLock } from './requests.ts';
 
 export interface ManualOptions {
   readonly db: Database;
   readonly window: Window;
-  /** Wakes our own loop; the other daemons get a NOTIFY. */
-  readonly ring: () => void;
-  /** Throws Conflict while nothing may be written. */
-  readonly needWrites?: () => Promise<void>;
-  readonly waitMs?: number;
+  readonly begin: BeginCall;
 }
 
 /** The result of a call for one item. All but 'item' changed nothing. */
@@ -44,34 +22,25 @@ export type ItemAnswer =
 
 export type Manual = ReturnType<typeof createManual>;
 
-export function createManual({ db, window, ring, needWrites, waitMs = 20_000 }: ManualOptions) {
-  async function begin(signal: AbortSignal): Promise<Call> {
-    await needWrites?.();
-    return await beginCall(db, waitMs, signal);
-  }
+export interface PendingChoice {
+  readonly limit: number;
+  readonly resourceId: number | null;
+}
 
-  async function wake(): Promise<void> {
-    await ringAll(db);
-    ring();
-  }
+export interface Populated {
+  readonly rooms: number;
+  /** Rooms compared with the booking system so far. */
+  readonly reconciled: number;
+  readonly created: number;
+  readonly total: number;
+  readonly pending: number;
+}
 
-  /** Waits until these mappings are settled. Returns their outcomes since the call began. `counted`: the actions that are its results. */
-  async function settled(
-    chosen: readonly Chosen[],
-    call: Call,
-    counted?: readonly Change[],
-  ): Promise<Outcome[]> {
-    if (chosen.length === 0) return [];
-    const ids = chosen.map((one) => one.mappingId);
-    await wake();
-    await until(call, () => stillOpen(db, ids, call, counted));
-    return await readOutcomes(db, chosen, call.mark, counted);
-  }
-
+export function createManual({ db, window, begin }: ManualOptions) {
   /** Syncs pending and failed items by priority, whatever their back-off. */
   async function syncPending(choice: PendingChoice, signal: AbortSignal): Promise<Outcome[]> {
     const call = await begin(signal);
-    await foldAll(call);
+    await call.foldAll();
     // a room that was never compared, or was reset, has no mappings yet
     await compared(await requestRooms(db, 'unknown', choice.resourceId), call);
     const chosen = await underFoldLock(db, async (client) => {
@@ -79,7 +48,7 @@ export function createManual({ db, window, ring, needWrites, waitMs = 20_000 }: 
       await makeDue(client, pending);
       return pending;
     });
-    return await settled(chosen, call);
+    return await call.settled(chosen);
   }
 
   /** Syncs one reservation in one room, whether or not it has a mapping yet. */
@@ -99,11 +68,11 @@ export function createManual({ db, window, ring, needWrites, waitMs = 20_000 }: 
     await requestRead(db, type, id, resourceId);
     // the fold creates the mapping or makes it due, as after a trigger
     await noteChanges(db, [{ type, id }]);
-    await foldAll(call);
+    await call.foldAll();
     await requestRooms(db, 'due', resourceId);
     const mapping = known.mapping ?? (await readItem(db, type, id, resourceId, window)).mapping;
     if (mapping === null) return { found: 'nothing-to-show' };
-    const [outcome] = await settled([{ mappingId: mapping, type, reservationId: id, resourceId }], call);
+    const [outcome] = await call.settled([{ mappingId: mapping, type, reservationId: id, resourceId }]);
     return { found: 'item', outcome: outcome! };
   }
 
@@ -119,16 +88,8 @@ export function createManual({ db, window, ring, needWrites, waitMs = 20_000 }: 
   /** Waits until these rooms are compared. */
   async function compared(rooms: readonly number[], call: Call): Promise<void> {
     if (rooms.length === 0) return;
-    await wake();
+    await call.wake();
     await until(call, () => stillUncompared(db, rooms, call));
-  }
-
-  async function foldAll(call: Call): Promise<void> {
-    while (msLeft(call) > 0) {
-      const folded = await fold(db, window);
-      if (folded === 0) return;
-      if (folded < 0) await pause(5);
-    }
   }
 
   return {
@@ -136,13 +97,40 @@ export function createManual({ db, window, ring, needWrites, waitMs = 20_000 }: 
     syncItem: failingAs('sync one item', syncItem),
     populate: failingAs('compare rooms', populate),
     cleanUp: failingAs('clean up mappings', () => cleanUpMappings(db)),
-    /** For the other requests (`held-removals.ts`, `cancellations.ts`). */
-    begin,
-    foldAll,
-    wake,
-    settled,
   };
 }
+
+/** Pending and failed items, and those created or settled since the call began. Requires the fold lock. */
+const choosePending = (db: Queryable, choice: PendingChoice, call: Call) =>
+  queryRows<Chosen>(db, {
+    name: 'choose_pending',
+    text: `
+      SELECT ${chosenColumns}
+      FROM bridge_mappings m
+      WHERE m.id IN (
+          SELECT p.id FROM bridge_mappings p
+          JOIN bridge_resource_mappings r ON r.resource_id = p.resource_id AND r.active = 1
+          WHERE p.sync_status IN ('pending', 'error') OR p.sync_status = 'cancelled' AND p.present AND p.due_at IS NOT NULL
+          UNION ALL
+          SELECT l.mapping_id FROM bridge_log l WHERE l.id > $3
+          UNION ALL
+          SELECT n.id FROM bridge_mappings n WHERE n.id > $4)
+        AND ($2::integer IS NULL OR m.resource_id = $2)
+      ORDER BY m.priority_level, m.starts_at, m.id LIMIT $1`,
+    values: [choice.limit, choice.resourceId, call.mark, call.newest],
+  });
+
+/** Whether any of these rooms can still be compared with one of the sides before the deadline. */
+const stillUncompared = (db: Queryable, rooms: readonly number[], call: Call) =>
+  queryValue<boolean>(db, {
+    name: 'still_uncompared',
+    text: `
+      SELECT EXISTS (
+        SELECT FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
+        WHERE s.resource_mapping_id = ANY ($1) AND (s.reconciled_at IS NULL OR s.baselined_at IS NULL) AND r.active = 1
+          AND ${isReadyWithin('$2')}) AS open`,
+    values: [rooms, msLeft(call)],
+  });
 
 /** The event of a requested item is read before the item counts as equal, and created again if it is gone. */
 async function requestRead(db: Database, type: string, id: Id, resourceId: number): Promise<void> {
@@ -153,4 +141,44 @@ async function requestRead(db: Database, type: string, id: Id, resourceId: numbe
         AND agreement <> 'never' AND outlook_event_id IS NOT NULL AND sync_status <> 'cancelled'`,
     values: [type, id, resourceId],
   });
+}
+
+/** Counts the mappings of these rooms; those with an id above `before` are new. */
+const countPopulated = (db: Queryable, rooms: readonly number[], before: number) =>
+  queryRow<Populated>(db, {
+    name: 'count_populated',
+    text: `
+      SELECT cardinality($1::integer[]) AS rooms,
+        (SELECT count(*) FROM bridge_room_state s
+         WHERE s.resource_mapping_id = ANY ($1) AND s.reconciled_at IS NOT NULL) AS reconciled,
+        count(*) FILTER (WHERE m.id > $2) AS created, count(*) AS total,
+        count(*) FILTER (WHERE m.sync_status = 'pending') AS pending
+      FROM bridge_mappings m JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id
+      WHERE r.id = ANY ($1)`,
+    values: [rooms, before],
+  });
+
+const cleanUpMost = 10_000;
+
+/**
+ * Removes mappings without a reservation in the booking system and without an event in Outlook. Changes no event, reservation or other
+ * mapping. Returns the number of removed mappings.
+ */
+async function cleanUpMappings(db: Queryable): Promise<number> {
+  // a cancelled mapping keeps the id of its former event, which exists only if a person kept it
+  const { rowCount } = await db.query({
+    name: 'clean_up_mappings',
+    text: `
+      DELETE FROM bridge_mappings WHERE id IN (
+        SELECT m.id FROM bridge_mappings m
+        WHERE m.sync_status IN ('cancelled', 'error', 'pending', 'conflict', 'shadowed')
+          AND m.reservation_id IS NOT NULL AND m.due_at IS NULL
+          AND (m.outlook_event_id IS NULL OR m.sync_status = 'cancelled' AND m.event_intent IS DISTINCT FROM 'keep')
+          AND NOT EXISTS (SELECT FROM bridge_items i
+                          WHERE i.reservation_type = m.reservation_type AND i.reservation_id = m.reservation_id
+                            AND i.resource_id = m.resource_id)
+        ORDER BY m.id LIMIT $1 FOR UPDATE OF m SKIP LOCKED)`,
+    values: [cleanUpMost],
+  });
+  return rowCount ?? 0;
 }

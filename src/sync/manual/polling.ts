@@ -1,10 +1,9 @@
 /** Delta rounds and full scans on request: the daemon's own, run in the foreground. */
 import type { Database } from '../../database.ts';
 import { queryRows, queryValue } from '../../query.ts';
-import { msLeft, until, type Call } from './call.ts';
+import { msLeft, until, type BeginCall, type Call } from './call.ts';
 import { isReadyWithin, lockRooms } from './requests.ts';
 import { failingAs } from '../store/failing.ts';
-import type { Manual } from './manual.ts';
 
 /** The result for one calendar. */
 export interface Polled {
@@ -46,10 +45,10 @@ type PollKind = 'changes' | 'compare';
 
 export type Polling = ReturnType<typeof createPolling>;
 
-export function createPolling(db: Database, manual: Pick<Manual, 'begin' | 'wake'>) {
+export function createPolling(db: Database, begin: BeginCall) {
   /** Polls every calendar, or one, and returns the results. Rooms without changes from Outlook are only compared. */
   async function poll(kind: PollKind, resourceId: number | null, signal: AbortSignal): Promise<Polled[]> {
-    const call = await manual.begin(signal);
+    const call = await begin(signal);
     const { rows: requested } = await db.query<{ id: number; at: Date }>({
       name: 'ask_to_poll',
       text: `
@@ -63,7 +62,7 @@ export function createPolling(db: Database, manual: Pick<Manual, 'begin' | 'wake
     const since = requested[0]?.at;
     if (since === undefined) return [];
     const ids = requested.map((row) => row.id);
-    await manual.wake();
+    await call.wake();
     await until(call, () => stillPolling(ids, since, call));
     return await read(ids, since, call);
   }

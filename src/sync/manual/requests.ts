@@ -1,16 +1,15 @@
 /**
- * The queries of manual requests: choose items, make them due, and read whether they are settled. Deadlocks are avoided by order: rooms
+ * The queries that manual requests share: lock rooms, make items due, read a reservation. Deadlocks are avoided by order: rooms
  * are locked before mappings and by ascending id, as in a reconcile, and mappings of several rooms only under the fold lock.
  */
 import { failureInWords } from '../../adapter-error.ts';
 import { concernsRows, inTransaction, type Database, type Queryable } from '../../database.ts';
 import { Permanent } from '../../errors.ts';
 import type { Id } from '../../id.ts';
-import { queryColumn, queryRow, queryRows, queryValue } from '../../query.ts';
-import { msLeft, type Call } from './call.ts';
+import { queryColumn, queryRow } from '../../query.ts';
 import { unreadableHint } from '../store/readable-items.ts';
 import type { Window } from '../store/work-list.ts';
-import { chosenColumns, type Change, type Chosen } from './outcomes.ts';
+import type { Chosen } from './outcomes.ts';
 
 /**
  * Runs `work` in a transaction with the fold lock (database/functions/30_fold.sql): no fold and no settlement is in progress, so our
@@ -39,31 +38,6 @@ const roomRequested = `push_due_at = least(s.push_due_at, now()), push_lane = 0,
 /** Room `s` can be worked on before the parameter `ms` has passed. */
 export const isReadyWithin = (ms: string) =>
   `greatest(s.retry_at, s.throttled_until, '-infinity') <= clock_timestamp() + ${ms} * interval '1 millisecond'`;
-
-export interface PendingChoice {
-  readonly limit: number;
-  readonly resourceId: number | null;
-}
-
-/** Pending and failed items, and those created or settled since the call began. Requires the fold lock. */
-export const choosePending = (db: Queryable, choice: PendingChoice, call: Call) =>
-  queryRows<Chosen>(db, {
-    name: 'choose_pending',
-    text: `
-      SELECT ${chosenColumns}
-      FROM bridge_mappings m
-      WHERE m.id IN (
-          SELECT p.id FROM bridge_mappings p
-          JOIN bridge_resource_mappings r ON r.resource_id = p.resource_id AND r.active = 1
-          WHERE p.sync_status IN ('pending', 'error') OR p.sync_status = 'cancelled' AND p.present AND p.due_at IS NOT NULL
-          UNION ALL
-          SELECT l.mapping_id FROM bridge_log l WHERE l.id > $3
-          UNION ALL
-          SELECT n.id FROM bridge_mappings n WHERE n.id > $4)
-        AND ($2::integer IS NULL OR m.resource_id = $2)
-      ORDER BY m.priority_level, m.starts_at, m.id LIMIT $1`,
-    values: [choice.limit, choice.resourceId, call.mark, call.newest],
-  });
 
 /** Makes the chosen mappings and their rooms due at once, whatever their back-off. Requires the fold lock. */
 export async function makeDue(db: Queryable, chosen: readonly Chosen[]): Promise<void> {
@@ -118,50 +92,6 @@ export async function noteChanges(
   });
 }
 
-/**
- * Whether any of these mappings can still be settled before the deadline. One that is due again after one of the actions `counted` is
- * not waited for. A room that was released between the request and its last
- * read is requested again: with AUTO_SYNC=off nothing else would take it.
- */
-export const stillOpen = (
-  db: Queryable,
-  ids: readonly number[],
-  call: Call,
-  counted: readonly Change[] = ['created', 'updated', 'deleted', 'shadowed'],
-) =>
-  queryValue<boolean>(db, {
-    name: 'still_open',
-    text: `
-      WITH open AS (
-        SELECT s.resource_mapping_id AS room FROM bridge_mappings m
-        JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
-        JOIN bridge_room_state s ON s.resource_mapping_id = r.id
-        WHERE m.id = ANY ($1) AND m.due_at <= clock_timestamp() + $3 * interval '1 millisecond'
-          AND ${isReadyWithin('$3')}
-          AND NOT EXISTS (SELECT FROM bridge_log l WHERE l.mapping_id = m.id AND l.id > $2
-                          AND l.action = ANY ($4))
-      ), again AS (
-        UPDATE bridge_room_state SET asked_at = now() WHERE resource_mapping_id IN (
-          SELECT s.resource_mapping_id FROM bridge_room_state s
-          WHERE s.asked_at IS NULL AND s.lease_owner IS NULL AND s.resource_mapping_id IN (SELECT room FROM open)
-          ORDER BY 1 FOR UPDATE SKIP LOCKED)
-      )
-      SELECT EXISTS (SELECT FROM open) AS open`,
-    values: [ids, call.mark, msLeft(call), counted],
-  });
-
-/** Whether any of these rooms can still be compared with one of the sides before the deadline. */
-export const stillUncompared = (db: Queryable, rooms: readonly number[], call: Call) =>
-  queryValue<boolean>(db, {
-    name: 'still_uncompared',
-    text: `
-      SELECT EXISTS (
-        SELECT FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
-        WHERE s.resource_mapping_id = ANY ($1) AND (s.reconciled_at IS NULL OR s.baselined_at IS NULL) AND r.active = 1
-          AND ${isReadyWithin('$2')}) AS open`,
-    values: [rooms, msLeft(call)],
-  });
-
 /** One reservation in one room. */
 export interface KnownReservation {
   /** The room is in bridge_resource_mappings and active. */
@@ -208,53 +138,4 @@ export async function readItem(
       cause: error,
     });
   }
-}
-
-export interface Populated {
-  readonly rooms: number;
-  /** Rooms compared with the booking system so far. */
-  readonly reconciled: number;
-  readonly created: number;
-  readonly total: number;
-  readonly pending: number;
-}
-
-/** Counts the mappings of these rooms; those with an id above `before` are new. */
-export const countPopulated = (db: Queryable, rooms: readonly number[], before: number) =>
-  queryRow<Populated>(db, {
-    name: 'count_populated',
-    text: `
-      SELECT cardinality($1::integer[]) AS rooms,
-        (SELECT count(*) FROM bridge_room_state s
-         WHERE s.resource_mapping_id = ANY ($1) AND s.reconciled_at IS NOT NULL) AS reconciled,
-        count(*) FILTER (WHERE m.id > $2) AS created, count(*) AS total,
-        count(*) FILTER (WHERE m.sync_status = 'pending') AS pending
-      FROM bridge_mappings m JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id
-      WHERE r.id = ANY ($1)`,
-    values: [rooms, before],
-  });
-
-const cleanUpMost = 10_000;
-
-/**
- * Removes mappings without a reservation in the booking system and without an event in Outlook. Changes no event, reservation or other
- * mapping. Returns the number of removed mappings.
- */
-export async function cleanUpMappings(db: Queryable): Promise<number> {
-  // a cancelled mapping keeps the id of its former event, which exists only if a person kept it
-  const { rowCount } = await db.query({
-    name: 'clean_up_mappings',
-    text: `
-      DELETE FROM bridge_mappings WHERE id IN (
-        SELECT m.id FROM bridge_mappings m
-        WHERE m.sync_status IN ('cancelled', 'error', 'pending', 'conflict', 'shadowed')
-          AND m.reservation_id IS NOT NULL AND m.due_at IS NULL
-          AND (m.outlook_event_id IS NULL OR m.sync_status = 'cancelled' AND m.event_intent IS DISTINCT FROM 'keep')
-          AND NOT EXISTS (SELECT FROM bridge_items i
-                          WHERE i.reservation_type = m.reservation_type AND i.reservation_id = m.reservation_id
-                            AND i.resource_id = m.resource_id)
-        ORDER BY m.id LIMIT $1 FOR UPDATE OF m SKIP LOCKED)`,
-    values: [cleanUpMost],
-  });
-  return rowCount ?? 0;
 }

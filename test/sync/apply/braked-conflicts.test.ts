@@ -17,10 +17,7 @@ async function openBooked(n: number, change: Parameters<typeof open>[0] = {}) {
 
 /** What each list and alert says about removals that the brake holds. */
 async function held(w: Rooms) {
-  const removals = createHeldRemovals(w.db.pool, {
-    begin: () => Promise.reject(new Error('not used')),
-    settled: () => Promise.reject(new Error('not used')),
-  });
+  const removals = createHeldRemovals(w.db.pool, () => Promise.reject(new Error('not used')));
   const { alerts } = await readReasons(w.db.pool, { webhooks: false, sends: true });
   return {
     listed: (await removals.list(101)).length,

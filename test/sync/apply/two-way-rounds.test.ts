@@ -14,14 +14,7 @@ describe('the brake', () => {
     return w.outlook.in(room);
   }
   const active = async (w: Rooms) => (await w.reserved()).filter((one) => one.active).length;
-  const held = (w: Rooms) =>
-    createHeldRemovals(w.db.pool, {
-      begin: async () => ({ id: 0, at: new Date() }) as never,
-      settled: async () => {
-        await w.settle();
-        return [];
-      },
-    });
+  const held = (w: Rooms) => createHeldRemovals(w.db.pool, async () => ({ settled: w.settle }) as never);
   const never = new AbortController().signal;
 
   test('cancels nothing when a calendar is empty all at once', async () => {

@@ -5,6 +5,7 @@
 import { describe, expect, test } from 'vitest';
 import { Permanent, Retryable } from '../../../src/errors.ts';
 import { itemOf, type OutlookEvent } from '../../../src/event.ts';
+import type { Call } from '../../../src/sync/manual/call.ts';
 import { createConflicts } from '../../../src/sync/manual/conflicts.ts';
 import { effectsOf } from '../../../src/sync/manual/conflict-effects.ts';
 import { createHeldRemovals } from '../../../src/sync/manual/held-removals.ts';
@@ -331,20 +332,16 @@ async function lift({ w }: Case): Promise<void> {
 }
 
 const endpoint = (w: Rooms) =>
-  createConflicts(w.db.pool, {
-    begin: () => Promise.resolve({} as never),
-    foldAll: async () => void (await w.fold()),
-    settled: async (chosen) => {
-      await w.settle();
-      return chosen.map((one) => ({
-        ...one,
-        action: 'unchanged',
-        eventId: null,
-        title: null,
-        error: null,
-        hint: null,
-      }));
-    },
+  createConflicts(w.db.pool, async () => {
+    const call: Pick<Call, 'foldAll' | 'settled'> = {
+      foldAll: async () => void (await w.fold()),
+      settled: async (chosen) => {
+        await w.settle();
+        const outcome = { action: 'unchanged', eventId: null, title: null, error: null, hint: null } as const;
+        return chosen.map((one) => ({ ...one, ...outcome }));
+      },
+    };
+    return call as Call;
   });
 const never = new AbortController().signal;
 
@@ -588,13 +585,7 @@ describe('a conflict: gone', () => {
     return { w, events, reservations, sides, all };
   }
   const answer = ({ w }: Awaited<ReturnType<typeof held>>) =>
-    createHeldRemovals(w.db.pool, {
-      begin: () => Promise.resolve({} as never),
-      settled: async () => {
-        await w.settle();
-        return [];
-      },
-    });
+    createHeldRemovals(w.db.pool, async () => ({ settled: w.settle }) as never);
 
   test('ends when its reservation is cancelled, and the others stay', async () => {
     const made = await held();

@@ -1,5 +1,8 @@
+import type { QueryConfig } from 'pg';
 import { expect, test } from 'vitest';
+import type { Queryable } from '../../../src/database.ts';
 import { Retryable } from '../../../src/errors.ts';
+import { createCalls } from '../../../src/sync/manual/call.ts';
 import { createCancellations } from '../../../src/sync/manual/cancellations.ts';
 import { createManual } from '../../../src/sync/manual/manual.ts';
 import { actionOf } from '../../../src/sync/manual/outcomes.ts';
@@ -12,15 +15,36 @@ const patient = new AbortController().signal;
 
 type Rooms = Awaited<ReturnType<typeof openRooms>>;
 
-/** Foreground drains over rooms where a daemon comes when it rings, as often as `comes` says. */
-function manualOf(rooms: Rooms, options: { waitMs?: number; comes?: () => Promise<unknown> } = {}) {
+interface Course {
+  readonly waitMs?: number;
+  /** What the daemon does when it is woken. */
+  readonly comes?: () => Promise<unknown>;
+  /** What happens as soon as a call has begun. */
+  readonly begun?: () => Promise<unknown>;
+}
+
+/** Calls over rooms where a daemon comes when it is woken. */
+function callsOf(rooms: Rooms, options: Course = {}) {
   let working: Promise<unknown> = Promise.resolve();
   const come = options.comes ?? (() => rooms.settle());
   const ring = () => {
     working = working.then(come);
   };
-  const manual = createManual({ db: rooms.db.pool, window, ring, waitMs: options.waitMs ?? 20_000 });
-  return { ...manual, [Symbol.asyncDispose]: async () => void (await working) };
+  const db = rooms.db.pool;
+  const query = async (asked: QueryConfig) => {
+    const answer = await db.query(asked);
+    if (asked.name === 'end_of_log') await options.begun?.();
+    return answer;
+  };
+  const { waitMs = 20_000 } = options;
+  const begin = createCalls({ db: { query } as Queryable, window, ring, waitMs });
+  return { db, begin, [Symbol.asyncDispose]: async () => void (await working) };
+}
+
+/** Foreground drains over such rooms. */
+function manualOf(rooms: Rooms, options: Course = {}) {
+  const calls = callsOf(rooms, options);
+  return { ...createManual({ ...calls, window }), [Symbol.asyncDispose]: calls[Symbol.asyncDispose] };
 }
 
 const oneEvent = (rooms: Rooms, title = 'Møte', day = 1) =>
@@ -210,13 +234,8 @@ test('the cancellation of a reservation just made waits for the deletion of the 
   await using rooms = await openRooms();
   await rooms.settle();
   const event = await oneEvent(rooms);
-  await using manual = manualOf(rooms);
-  const begin: typeof manual.begin = async (signal) => {
-    const call = await manual.begin(signal);
-    await rooms.settle();
-    return call;
-  };
-  const { cancel } = createCancellations({ db: rooms.db.pool, manual: { ...manual, begin }, window });
+  await using calls = callsOf(rooms, { begun: () => rooms.settle() });
+  const { cancel } = createCancellations({ ...calls, window });
   expect(await cancel([{ type: 'event', id: event.id, resourceId: 101 }], patient)).toMatchObject([
     { was: 'active', outcomes: [{ action: 'deleted' }] },
   ]);
@@ -227,13 +246,8 @@ test('a cancellation without a daemon leaves the event that was created meanwhil
   await using rooms = await openRooms();
   await rooms.settle();
   const event = await oneEvent(rooms);
-  await using manual = manualOf(rooms, { comes: idle, waitMs: 300 });
-  const begin: typeof manual.begin = async (signal) => {
-    const call = await manual.begin(signal);
-    await rooms.settle();
-    return { ...call, deadline: performance.now() + 300 };
-  };
-  const { cancel } = createCancellations({ db: rooms.db.pool, manual: { ...manual, begin }, window });
+  await using calls = callsOf(rooms, { comes: idle, waitMs: 300, begun: () => rooms.settle() });
+  const { cancel } = createCancellations({ ...calls, window });
   expect(await cancel([{ type: 'event', id: event.id, resourceId: 101 }], patient)).toMatchObject([
     { was: 'active', outcomes: [{ action: 'pending' }] },
   ]);
