@@ -1,5 +1,12 @@
 /** Combines calls, for statements whose beginning costs more than their work. */
 
+interface CombinedOptions {
+  /** Maximum number of arguments of one call. */
+  readonly most?: number;
+  /** The pause between two calls. */
+  readonly rest?: () => Promise<void>;
+}
+
 interface Waiting<T, R> {
   readonly argument: T;
   readonly resolve: (result: R) => void;
@@ -7,12 +14,12 @@ interface Waiting<T, R> {
 }
 
 /**
- * The same call for one argument: those that arrive while a call is under way are the arguments of the next one, at most `most` at
- * a time. `call` returns the results in the order of its arguments; its error is the error of each.
+ * The same call for one argument: those that arrive while a call is under way are the arguments of the next one. `call` returns the
+ * results in the order of its arguments; its error is the error of each.
  */
 export function combined<T, R>(
   call: (together: readonly T[]) => Promise<readonly R[]>,
-  most: number,
+  { most = Number.POSITIVE_INFINITY, rest }: CombinedOptions = {},
 ): (argument: T) => Promise<R> {
   const waiting: Waiting<T, R>[] = [];
   let isUnderWay = false;
@@ -27,6 +34,7 @@ export function combined<T, R>(
       } catch (error) {
         for (const { reject } of together) reject(error);
       }
+      if (rest !== undefined) await rest();
     }
     isUnderWay = false;
   }

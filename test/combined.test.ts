@@ -15,7 +15,7 @@ function held() {
 
 test('the first call is made at once, and those that arrive meanwhile together', async () => {
   const { call, calls, answers } = held();
-  const one = combined(call, 2);
+  const one = combined(call, { most: 2 });
   const results = [1, 2, 3, 4].map((n) => one(n));
   expect(calls).toEqual([[1]]);
   answers[0]!.resolve(['a']);
@@ -30,7 +30,7 @@ test('the first call is made at once, and those that arrive meanwhile together',
 
 test('a failure is the failure of each of its call, and of no later one', async () => {
   const { call, answers } = held();
-  const one = combined(call, 10);
+  const one = combined(call);
   const first = one(1);
   const second = one(2);
   answers[0]!.reject(new Error('no'));

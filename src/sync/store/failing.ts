@@ -17,6 +17,23 @@ export function failingAs<Args extends unknown[], Result>(
   };
 }
 
+/** The same, with a time limit: after `ms` it fails, and its result is ignored. */
+export const failingWithin = <Args extends unknown[], Result>(
+  ms: number,
+  what: string,
+  work: (...args: Args) => Promise<Result>,
+) =>
+  failingAs(what, async (...args: Args) => {
+    const late = Promise.withResolvers<never>();
+    const error = new Retryable(`${what}: the database does not answer`, { reach: 'side' });
+    const timer = setTimeout(() => late.reject(error), ms);
+    try {
+      return await Promise.race([work(...args), late.promise]);
+    } finally {
+      clearTimeout(timer);
+    }
+  });
+
 /** PostgreSQL refused the statement because of its content, and would refuse it again. Without a privilege it refuses all contents. */
 export function isRefusedForGood(error: unknown): error is Error {
   if (sqlState(error) === null) return false;

@@ -120,7 +120,9 @@ interface Stored {
  * each room is settled by itself, by `patient` (see `patiently`) and as `settleEach` does. Throws BR001 when fenced.
  */
 export function createSettle(db: Queryable, patient: Queryable) {
-  const settleTogether = combined((rooms: readonly ToSettle[]) => settleRooms(db, rooms), roomsTogether);
+  const settleTogether = combined((rooms: readonly ToSettle[]) => settleRooms(db, rooms), {
+    most: roomsTogether,
+  });
   return async function settle(room: LeasedRoom, results: readonly Settlement[]): Promise<Stored> {
     try {
       const written = await settleTogether({ room, results, since: performance.now() });

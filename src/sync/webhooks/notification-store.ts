@@ -2,9 +2,10 @@
  * Stores notifications, one statement at a time: those that arrive meanwhile share the next one. Graph sends several in one POST and
  * repeats all of them after one answer other than 2xx (Microsoft: change-notifications-delivery-webhooks); to store one twice is harmless.
  */
+import { combined } from '../../combined.ts';
 import { sqlState, type Database } from '../../database.ts';
 import { Retryable } from '../../errors.ts';
-import { createBatches } from './batches.ts';
+import { failingWithin } from '../store/failing.ts';
 import {
   markFreeRooms,
   markOrHintRooms,
@@ -40,17 +41,8 @@ interface Notified {
   readonly reauthorized: readonly string[];
 }
 
-/** By room: its events by their ids, and whether a notification named the room as a whole. */
-type RoomEvents = Map<number, { isWhole: boolean; readonly events: Map<string, NotifiedEvent> }>;
-
-const newBatch = () => ({
-  rooms: new Map() as RoomEvents,
-  /** The rooms whose rows another transaction had locked. */
-  locked: new Set<number>(),
-});
-
-/** What may have to wait for another transaction. */
-const newSlowBatch = () => ({ ...newBatch(), removed: new Set<string>(), reauthorized: new Set<string>() });
+/** The rooms whose rows another transaction had locked. */
+type Locked = ReadonlySet<number>;
 
 const what = 'note what Graph told us';
 
@@ -58,52 +50,50 @@ const what = 'note what Graph told us';
 export function createNotificationStore(db: Database, waitMs: number) {
   const wakesAt = new Set<number>();
   const tokens = createTokenBucket();
-  const addToBatch = createBatches({ newBatch, run: storeBatch, what, waitMs });
-  const addToSlowBatch = createBatches({ newBatch: newSlowBatch, run: storeSlowBatch, what, waitMs });
+  const storeFree = combined(failingWithin(waitMs, what, storeFreeRooms));
+  const storeSlowly = combined(failingWithin(waitMs, what, storeWhatWaits));
 
   /** Waits for no other transaction: a room locked by one does not delay the others. */
-  async function storeBatch({ rooms, locked }: ReturnType<typeof newBatch>): Promise<void> {
+  async function storeFreeRooms(all: readonly (readonly Changed[])[]): Promise<Locked[]> {
+    const locked = new Set<number>();
     // a flood becomes few reads
-    for (const notified of notifiedRooms(rooms, (id) => (tokens.take(id) ? 0 : floodGapMs))) {
+    for (const notified of notifiedRooms(all.flat(), (id) => (tokens.take(id) ? 0 : floodGapMs))) {
       const marked = await repeatedly(() => markFreeRooms(db, notified));
       for (const ms of marked.later) wakeIn(ms);
       for (const id of marked.locked) locked.add(id);
     }
+    return all.map(() => locked);
   }
 
   /**
    * A drain locks its room for milliseconds, a person's transaction for any time. Of a room that stays locked, hints are stored without
    * the room; a heartbeat marks it.
    */
-  async function storeSlowBatch(batch: ReturnType<typeof newSlowBatch>): Promise<void> {
-    for (const notified of notifiedRooms(batch.rooms, () => 0))
+  async function storeWhatWaits(all: readonly Notified[]): Promise<Locked[]> {
+    const locked = new Set<number>();
+    const rooms = all.flatMap((one) => one.rooms);
+    for (const notified of notifiedRooms(rooms, () => 0))
       try {
         for (const ms of await repeatedly(() => markRooms(db, notified))) wakeIn(ms);
       } catch (error) {
         if (sqlState(error) !== lockNotAvailable) throw error;
         const marked = await repeatedly(() => markOrHintRooms(db, notified));
         for (const ms of marked.later) wakeIn(ms);
-        for (const id of marked.locked) batch.locked.add(id);
+        for (const id of marked.locked) locked.add(id);
       }
-    if (batch.removed.size > 0) await repeatedly(() => noteRemoved(db, [...batch.removed]));
-    if (batch.reauthorized.size > 0) await repeatedly(() => noteReauthorization(db, [...batch.reauthorized]));
+    const removed = all.flatMap((one) => one.removed);
+    if (removed.length > 0) await repeatedly(() => noteRemoved(db, removed));
+    const reauthorized = all.flatMap((one) => one.reauthorized);
+    if (reauthorized.length > 0) await repeatedly(() => noteReauthorization(db, reauthorized));
+    return all.map(() => locked);
   }
 
   async function store({ rooms, removed, reauthorized }: Notified): Promise<void> {
-    let locked: ReadonlySet<number> = new Set();
-    await addToBatch((batch) => {
-      locked = batch.locked;
-      for (const { id, event } of rooms) addEvent(batch.rooms, id, event);
-    });
+    const locked = await storeFree(rooms);
     const left = rooms.filter(({ id }) => locked.has(id));
     if (left.length + removed.length + reauthorized.length === 0) return;
-    await addToSlowBatch((batch) => {
-      locked = batch.locked;
-      for (const { id, event } of left) addEvent(batch.rooms, id, event);
-      for (const id of removed) batch.removed.add(id);
-      for (const id of reauthorized) batch.reauthorized.add(id);
-    });
-    if (left.some(({ id }) => locked.has(id)))
+    const stillLocked = await storeSlowly({ rooms: left, removed, reauthorized });
+    if (left.some(({ id }) => stillLocked.has(id)))
       throw new Retryable(`${what}: another transaction has locked the row of its room`, { reach: 'item' });
   }
 
@@ -124,15 +114,18 @@ export function createNotificationStore(db: Database, waitMs: number) {
 }
 
 /** The rooms with hints, and those to be read as a whole: one statement each, because it updates a room once. */
-function notifiedRooms(rooms: RoomEvents, gapOf: (id: number) => number): readonly NotifiedRoom[][] {
-  const all = [...rooms].map(([id, { isWhole, events }]) => ({
-    id,
-    isWhole,
-    gapMs: gapOf(id),
-    events: [...events.values()],
-  }));
-  const hinted = all.filter(({ events }) => events.length > 0);
-  const whole = all.filter(({ isWhole }) => isWhole).map((room) => ({ ...room, events: [] }));
+function notifiedRooms(
+  changed: readonly Changed[],
+  gapOf: (id: number) => number,
+): readonly NotifiedRoom[][] {
+  const rooms = [...Map.groupBy(changed, ({ id }) => id)].map(([id, changes]) => {
+    // the last notification of each event
+    const events = new Map(changes.flatMap(({ event }) => (event === null ? [] : [[event.eventId, event]])));
+    const isWhole = changes.some(({ event }) => event === null);
+    return { id, isWhole, gapMs: gapOf(id), events: [...events.values()] };
+  });
+  const hinted = rooms.filter(({ events }) => events.length > 0);
+  const whole = rooms.filter(({ isWhole }) => isWhole).map((room) => ({ ...room, events: [] }));
   return [hinted, whole].filter((some) => some.length > 0);
 }
 
@@ -144,11 +137,4 @@ async function repeatedly<T>(statement: () => Promise<T>): Promise<T> {
     } catch (error) {
       if (attempt >= triesMost || !repeatable.includes(sqlState(error) ?? '')) throw error;
     }
-}
-
-function addEvent(rooms: RoomEvents, id: number, event: NotifiedEvent | null): void {
-  const room = rooms.get(id) ?? { isWhole: false, events: new Map<string, NotifiedEvent>() };
-  rooms.set(id, room);
-  if (event === null) room.isWhole = true;
-  else room.events.set(event.eventId, event);
 }

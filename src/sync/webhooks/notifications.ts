@@ -8,9 +8,11 @@
  */
 import { timingSafeEqual } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
+import { combined } from '../../combined.ts';
 import type { Database } from '../../database.ts';
+import { queryRows } from '../../query.ts';
 import type { Tell } from '../../facts.ts';
-import { createBatches } from './batches.ts';
+import { failingWithin } from '../store/failing.ts';
 import { createNotificationStore, type Changed } from './notification-store.ts';
 import type { NotifiedEvent } from './subscription-store.ts';
 
@@ -147,32 +149,24 @@ const knownMost = 50_000;
  */
 function createKnownSubscriptions(db: Database, everyMs: number, waitMs: number) {
   const known = new Map<string, Known>();
-  const add = createBatches({
-    newBatch: () => new Set<string>(),
-    run: read,
-    what: 'look up a subscription',
-    waitMs,
-    rest: () => pause(everyMs, undefined, { ref: false }),
-  });
-
-  async function read(ids: ReadonlySet<string>): Promise<void> {
-    const { rows } = await db.query<{ id: string; secret: string; roomId: number | null }>({
+  async function read(asked: readonly (readonly string[])[]): Promise<void[]> {
+    const rows = await queryRows<{ id: string; secret: string; roomId: number | null }>(db, {
       name: 'known_subscriptions',
       text: `SELECT subscription_id AS id, client_state AS secret, resource_mapping_id AS "roomId"
         FROM bridge_subscriptions WHERE subscription_id = ANY ($1)`,
-      values: [[...ids]],
+      values: [[...new Set(asked.flat())]],
     });
     for (const { id, secret, roomId } of rows) known.set(id, { roomId, secret: Buffer.from(secret) });
     while (known.size > knownMost) known.delete(known.keys().next().value!);
+    return asked.map(() => undefined);
   }
 
   return {
     find: (subscriptionId: string) => known.get(subscriptionId),
     /** Reads these from the table. */
-    learn: (subscriptionIds: readonly string[]): Promise<void> =>
-      add((ids) => {
-        for (const id of subscriptionIds) ids.add(id);
-      }),
+    learn: combined(failingWithin(waitMs, 'look up a subscription', read), {
+      rest: () => pause(everyMs, undefined, { ref: false }),
+    }),
   };
 }
 
