@@ -4,15 +4,15 @@ import type { OutlookEvent } from '../../event.ts';
 import { isOwnCreate } from '../match/idempotency-key.ts';
 import type { Candidates } from '../match/candidates.ts';
 import { match, meetingKey, openMappingOf, type Match, type UnmatchedEvent } from '../match/match.ts';
-import type { OutlookSide } from '../outlook-side.ts';
 import { storeVerified } from '../store/observed.ts';
 import { listWindow, type RoomMapping } from '../store/pull-store.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
-import { verify } from './read.ts';
+import { verify, type ReadContext } from './read.ts';
 
-export interface FindContext {
+/** What the work on unmapped events needs. */
+export interface UnmappedContext {
   readonly db: Queryable;
-  readonly outlook: OutlookSide;
+  readonly outlook: ReadContext['outlook'];
   readonly window: Window;
 }
 
@@ -24,7 +24,7 @@ export interface FoundMapping {
 
 /** Reads another event of the same meeting first, if a mapping has one: it may be gone. Throws as the calls do. */
 export async function findMapping(
-  { db, outlook, window }: FindContext,
+  { db, outlook, window }: UnmappedContext,
   room: LeasedRoom,
   event: OutlookEvent & Pick<UnmatchedEvent, 'remembered'>,
   mappings: Candidates['mappings'],
@@ -37,7 +37,7 @@ export async function findMapping(
   const twin = twinOf(event, mappings);
   if (twin === undefined) return { found: matchIn(mappings), hasTwin: false };
   const missing = { id: twin.id, revision: twin.revision, eventId: twin.eventId! };
-  const read = await verify([missing], room, { outlook, span: () => listWindow(db, window) }, signal);
+  const read = await verify([missing], { room, outlook, span: () => listWindow(db, window) }, signal);
   if (read[0]!.news !== 'gone') return { found: matchIn(mappings), hasTwin: true };
   await storeVerified(db, room, read);
   return {

@@ -5,18 +5,16 @@
 import { isExpected } from '../../errors.ts';
 import { itemOf, type OutlookEvent } from '../../event.ts';
 import { textsBehind, type BookedItem } from '../../appearance.ts';
-import type { Queryable } from '../../database.ts';
 import { decideUnmapped, type OverlapPolicy, type UnmappedAction } from '../decide/decide-unmapped.ts';
 import { attach, attachmentOf, attachmentTo, type Attachment } from '../match/attach.ts';
 import { readCandidates, type Candidates } from '../match/candidates.ts';
 import { inTurns } from '../together.ts';
-import { isFollowed, type LeasedRoom, type Window } from '../store/work-list.ts';
+import { isFollowed, type LeasedRoom } from '../store/work-list.ts';
 import type { Settlement } from '../store/settle.ts';
 import type { Unmapped } from '../store/work-item.ts';
 import { choiceOf } from './decision.ts';
-import { findMapping, isOurCreate, type FoundMapping } from './find-mapping.ts';
+import { findMapping, isOurCreate, type FoundMapping, type UnmappedContext } from './find-mapping.ts';
 import { outcome, summed, type Outcome } from './outcome.ts';
-import type { ReadContext } from './read.ts';
 import { imported } from './settlement/booked.ts';
 import {
   dropped,
@@ -40,11 +38,8 @@ const takenComment = 'The room is taken at this time.';
 /** After a meeting was found under another id beside its old event: until that event is read again. */
 const twinAgainMs = 5_000;
 
-export interface ImportOptions {
-  readonly db: Queryable;
-  readonly outlook: ReadContext['outlook'];
+export interface ImportOptions extends UnmappedContext {
   readonly writeBooking: ReturnType<typeof createWriteBooking>;
-  readonly window: Window;
   readonly installationId: () => string;
   readonly overlap: OverlapPolicy;
   /** manual: an import waits for a request. */

@@ -36,7 +36,6 @@ export interface IntoOutlookOptions {
 
 /** What the settlements of a room's writes need. */
 interface WriteContext extends ReadContext {
-  readonly room: LeasedRoom;
   /** Namespace of the idempotency keys: the installation id. */
   readonly installationId: string;
 }
@@ -210,7 +209,7 @@ async function isGoneAnyway(
 ): Promise<boolean> {
   if (!(error instanceof Permanent) || error.reach !== 'item') return false;
   try {
-    return !(await isThere(eventOf(decision)!, context.room, context, signal));
+    return !(await isThere(eventOf(decision)!, context, signal));
   } catch (failure) {
     if (isExpected(failure)) return false;
     throw failure;

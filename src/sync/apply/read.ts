@@ -27,6 +27,7 @@ export const isUnreadable = (one: object): one is Unreadable => 'unreadable' in 
 
 /** What reads of events need. */
 export interface ReadContext {
+  readonly room: LeasedRoom;
   readonly outlook: OutlookSide & Partial<Pick<FreshReads, 'readAnew'>>;
   /** The window that is synced. */
   readonly span: () => Promise<Span>;
@@ -86,7 +87,7 @@ async function readIfNeeded(
     return { seen: (await readSurely(eventId, context, signal)) ?? 'absent' };
   // an event may have been made recurring a moment ago: a removal of the series master would remove dates that were not cancelled
   if ((action.do === 'remove' || action.do === 'decline') && room.direction === 'both')
-    return (await isSeriesMaster(eventId, room, context, signal)) ? { seen: 'absent' } : {};
+    return (await isSeriesMaster(eventId, context, signal)) ? { seen: 'absent' } : {};
   if (action.do !== 'change') return {};
   // which side wins depends on both, so both are read; if the booking system always wins, the version in the write is sufficient
   if (context.policy !== 'booking' && room.direction === 'both')
@@ -98,12 +99,11 @@ async function readIfNeeded(
 /** False also for an event that is missing or cannot be read: the removal itself reports that. */
 export async function isSeriesMaster(
   eventId: string,
-  room: LeasedRoom,
-  { outlook }: Pick<ReadContext, 'outlook'>,
+  context: ReadContext,
   signal: AbortSignal,
 ): Promise<boolean> {
   try {
-    return (await readMaster(eventId, room, { outlook }, signal))?.type === 'seriesMaster';
+    return (await readMaster(eventId, context, signal))?.type === 'seriesMaster';
   } catch (error) {
     if (error instanceof Permanent && error.reach === 'item') return false;
     throw error;
@@ -111,39 +111,29 @@ export async function isSeriesMaster(
 }
 
 /** The event, never from memory, even if it is the master of a series by now. */
-const readMaster = (
-  eventId: string,
-  room: LeasedRoom,
-  { outlook }: Pick<ReadContext, 'outlook'>,
-  signal: AbortSignal,
-) => (outlook.readAnew ?? outlook.read)(room, eventId, signal);
+const readMaster = (eventId: string, { room, outlook }: ReadContext, signal: AbortSignal) =>
+  (outlook.readAnew ?? outlook.read)(room, eventId, signal);
 
 /** The event; null: it is missing, and the calendar does not show it either. */
 async function readSurely(
   eventId: string,
-  context: DecisionContext & ReadContext,
+  context: ReadContext,
   signal: AbortSignal,
 ): Promise<OutlookEvent | null> {
   const event = await context.outlook.read(context.room, eventId, signal);
-  if (event === null && (await isShown(eventId, context.room, context, signal)))
+  if (event === null && (await isShown(eventId, context, signal)))
     throw new Retryable('Outlook reports the event as not found, but its calendar shows it', {
       reach: 'item',
     });
   return event;
 }
 
-const isShown = async (eventId: string, room: LeasedRoom, context: ReadContext, signal: AbortSignal) =>
-  (await stillShown([eventId], room, context, signal)).size > 0;
+const isShown = async (eventId: string, context: ReadContext, signal: AbortSignal) =>
+  (await stillShown([eventId], context, signal)).size > 0;
 
 /** Whether the mailbox returns the event, if only as the master of a series, or its calendar shows it. Throws as reads do. */
-export const isThere = async (
-  eventId: string,
-  room: LeasedRoom,
-  context: ReadContext,
-  signal: AbortSignal,
-): Promise<boolean> =>
-  (await readMaster(eventId, room, context, signal)) !== null ||
-  (await isShown(eventId, room, context, signal));
+export const isThere = async (eventId: string, context: ReadContext, signal: AbortSignal): Promise<boolean> =>
+  (await readMaster(eventId, context, signal)) !== null || (await isShown(eventId, context, signal));
 
 /**
  * Of these events, which the mailbox reports as missing, those that the calendar shows at any time in the window. A mailbox
@@ -152,8 +142,7 @@ export const isThere = async (
  */
 async function stillShown(
   lost: readonly string[],
-  room: LeasedRoom,
-  { outlook, span, listed }: ReadContext,
+  { room, outlook, span, listed }: ReadContext,
   signal: AbortSignal,
 ): Promise<ReadonlySet<string>> {
   const { from, to } = await span();
@@ -191,8 +180,8 @@ export function ownEvent(
  * The event; null: it is missing; 'refused': this event cannot be read, others may. Never from memory: a kept read is older than
  * the report of its removal.
  */
-const readOne = (eventId: string, room: LeasedRoom, context: ReadContext, signal: AbortSignal) =>
-  unlessItemFails(async () => dated(await readMaster(eventId, room, context, signal)), 'refused');
+const readOne = (eventId: string, context: ReadContext, signal: AbortSignal) =>
+  unlessItemFails(async () => dated(await readMaster(eventId, context, signal)), 'refused');
 
 /**
  * Reads events that were reported as removed. An event counts as gone only if its mailbox reports it as missing and the calendar
@@ -201,15 +190,14 @@ const readOne = (eventId: string, room: LeasedRoom, context: ReadContext, signal
  */
 export async function verify(
   missing: readonly { readonly id: number; readonly revision: number; readonly eventId: string }[],
-  room: LeasedRoom,
   context: ReadContext,
   signal: AbortSignal,
 ): Promise<Verified[]> {
   const seen = await together(
-    missing.map(async (one) => ({ one, event: await readOne(one.eventId, room, context, signal) })),
+    missing.map(async (one) => ({ one, event: await readOne(one.eventId, context, signal) })),
   );
   const lost = seen.filter(({ event }) => event === null).map(({ one }) => one.eventId);
-  const shown = lost.length === 0 ? null : await stillShown(lost, room, context, signal);
+  const shown = lost.length === 0 ? null : await stillShown(lost, context, signal);
   return seen.map(({ one: { id, revision, eventId }, event }) => {
     // missing by its id and shown by the calendar: read again later
     const isGone = event === null && shown?.has(eventId) !== true;

@@ -1,26 +1,19 @@
 /** Removal of an unmapped event from a room: ours is deleted, another organiser's meeting declined. */
-import type { Queryable } from '../../database.ts';
 import { Permanent } from '../../errors.ts';
 import { decideDetached } from '../decide/decide-unmapped.ts';
 import { attach, attachmentBack } from '../match/attach.ts';
 import { readDetachedReservation } from '../match/candidates.ts';
 import { listWindow, noteRemovals } from '../store/pull-store.ts';
-import type { LeasedRoom, Window } from '../store/work-list.ts';
+import type { LeasedRoom } from '../store/work-list.ts';
 import { outcome, type Outcome } from './outcome.ts';
-import { isSeriesMaster, isThere, type ReadContext } from './read.ts';
+import type { UnmappedContext } from './find-mapping.ts';
+import { isSeriesMaster, isThere } from './read.ts';
 import { dropped, readLater, stillDetached, type UnmappedEvent } from './settlement/unmapped.ts';
 import { cancelledComment } from './into-outlook.ts';
 
-/** What the functions here need of the import. */
-export interface TakeOutContext {
-  readonly db: Queryable;
-  readonly outlook: ReadContext['outlook'];
-  readonly window: Window;
-}
-
 /** Throws as the calls do. */
 export async function takeOut(
-  context: TakeOutContext,
+  context: UnmappedContext,
   { room, unmapped, event }: UnmappedEvent,
   signal: AbortSignal,
   comment = 'The room is not available: the booking system keeps its reservation.',
@@ -39,19 +32,19 @@ export async function takeOut(
 
 /** False: it was made recurring a moment ago, and stays: its removal would remove dates that were not decided about. */
 async function remove(
-  { db, outlook, window }: TakeOutContext,
+  { db, outlook, window }: UnmappedContext,
   room: LeasedRoom,
   eventId: string,
   signal: AbortSignal,
 ): Promise<boolean> {
-  if (await isSeriesMaster(eventId, room, { outlook }, signal)) return false;
+  const context = { room, outlook, span: () => listWindow(db, window) };
+  if (await isSeriesMaster(eventId, context, signal)) return false;
   const [answer] = await outlook.write(room, [{ do: 'remove', eventId }], signal);
   if (answer!.outcome !== 'failed') return true;
   const { error } = answer!;
   const isRefused = error instanceof Permanent && error.reach === 'item';
   // a missing event is removed, whatever the refusal
-  if (!isRefused || (await isThere(eventId, room, { outlook, span: () => listWindow(db, window) }, signal)))
-    throw error;
+  if (!isRefused || (await isThere(eventId, context, signal))) throw error;
   return true;
 }
 
@@ -60,7 +53,7 @@ async function remove(
  * calls do.
  */
 export async function detachedOutcome(
-  context: TakeOutContext,
+  context: UnmappedContext,
   read: UnmappedEvent,
   signal: AbortSignal,
 ): Promise<Outcome | null> {

@@ -1,7 +1,7 @@
 /** The daily report. Reads only. */
 import type { Database } from '../../database.ts';
 import { queryValue } from '../../query.ts';
-import { createActivity } from './activity.ts';
+import { createActivity, type LatencyCurve } from './activity.ts';
 import { failingAs } from '../store/failing.ts';
 import { createReports, type LatencyReport, type Statistics } from './reports.ts';
 
@@ -47,13 +47,7 @@ export function createDaily(db: Database) {
       actions(),
       openAlerts(),
     ]);
-    const of = ({ count, backfilled, p50_ms, p95_ms, p99_ms }: LatencyReport): LatencyReport => ({
-      count,
-      backfilled,
-      p50_ms,
-      p95_ms,
-      p99_ms,
-    });
+    const of = ({ histogram: _histogram, curve: _curve, ...report }: LatencyCurve): LatencyReport => report;
     return {
       hours,
       mappings: statistics.summary,

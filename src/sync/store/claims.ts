@@ -1,6 +1,6 @@
 /** Claims in our tables (see decide/claim.ts), mailboxes named by two rows, and the rooms that are held because of either. */
 import type { Queryable } from '../../database.ts';
-import { callFunction, queryRows } from '../../query.ts';
+import { callFunction, queryRow, queryRows } from '../../query.ts';
 import type { LeasedRoom } from './work-list.ts';
 
 /** Our own records of a room's claim. */
@@ -28,36 +28,20 @@ export interface KnownClaim extends OwnClaim {
 }
 
 export async function readKnownClaim(db: Queryable, room: LeasedRoom): Promise<KnownClaim> {
-  interface Row {
-    readonly installation: string | null;
-    readonly formers: string;
-    readonly number: number;
-    readonly read: boolean;
-    readonly declared: string | null;
-    readonly earlier: EarlierRoom | null;
-  }
-  const { rows } = await db.query<Row>({
+  const known = await queryRow<Omit<KnownClaim, 'resource'>>(db, {
     name: 'known_claim',
     text: `
-      SELECT (SELECT value FROM bridge_settings WHERE name = 'installation_id') AS installation,
-        coalesce((SELECT value FROM bridge_settings WHERE name = 'former_installations'), '') AS formers,
+      SELECT coalesce((SELECT value FROM bridge_settings WHERE name = 'installation_id'), '') AS installation,
+        array_remove(string_to_array(
+          coalesce((SELECT value FROM bridge_settings WHERE name = 'former_installations'), ''), ' '), '') AS formers,
         (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM bridge_claim_seq) AS number,
-        s.claim_read_at IS NOT NULL AS read, s.claim_void AS declared,
+        s.claim_read_at IS NOT NULL AS "wasRead", s.claim_void AS "declaredVoid",
         (SELECT jsonb_build_object('resourceId', e.resource_id, 'outlookItemId', e.outlook_item_id)
          FROM bridge_resource_mappings e WHERE e.id = bridge_earlier_room($1)) AS earlier
       FROM bridge_room_state s WHERE s.resource_mapping_id = $1`,
     values: [room.id],
   });
-  const row = rows[0]!;
-  return {
-    installation: row.installation ?? '',
-    formers: row.formers.split(' ').filter((id) => id !== ''),
-    resource: room.resourceId,
-    number: row.number,
-    wasRead: row.read,
-    declaredVoid: row.declared,
-    earlier: row.earlier,
-  };
+  return { ...known, resource: room.resourceId };
 }
 
 /** Stores the result of reading the claim; `found`: another installation's or resource's, which holds the room. */

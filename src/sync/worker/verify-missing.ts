@@ -33,11 +33,12 @@ export async function verifyMissing(
     const listed: OutlookEvent[] = [];
     const isSame = sameMeeting(missing);
     const reads = {
+      room,
       outlook,
       span,
       listed: (page: readonly OutlookEvent[]) => listed.push(...page.filter(isSame)),
     };
-    const found = await markOffPattern(missing, await verify(missing, room, reads, signal), patterns);
+    const found = await markOffPattern(missing, await verify(missing, reads, signal), patterns);
     const where = `verifying events of ${room.name}`;
     const notStored = listed.length === 0 ? [] : await storeListed(context, room, listed, signal);
     await reportRefused(context, room, notStored, where, 'other');
