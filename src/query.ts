@@ -30,3 +30,12 @@ export function callFunction<Result = void>(db: Queryable, name: `bridge_${strin
   const places = values.map((_, at) => `$${at + 1}`);
   return queryValue<Result>(db, { name, text: `SELECT ${name}(${places.join(', ')})`, values });
 }
+
+/** The same database, with each query made by `how`. */
+export const queriedBy = (
+  db: Queryable,
+  how: (query: () => Promise<unknown>, asked: unknown) => Promise<unknown>,
+): Queryable => ({
+  query: ((...asked: unknown[]) =>
+    how(() => Reflect.apply(db.query, db, asked) as Promise<unknown>, asked[0])) as Queryable['query'],
+});

@@ -2,9 +2,9 @@
  * A transaction that is always rolled back. Others must not wait for it: it waits only briefly for locks, does not exclude folds
  * (`bridge_is_plan`), and its work checks from time to time whether another session waits for its locks.
  */
-import type pg from 'pg';
+import { oneAtATime } from '../../calls.ts';
 import type { Queryable } from '../../database.ts';
-import { queryValue } from '../../query.ts';
+import { queriedBy, queryValue } from '../../query.ts';
 
 /** Below PostgreSQL's `deadlock_timeout`, 1 s: in a deadlock, this transaction gives up. */
 const settings = `BEGIN READ WRITE;
@@ -16,28 +16,24 @@ const settings = `BEGIN READ WRITE;
  * after the other.
  */
 export async function rolledBack<T>(session: Queryable, work: (db: Queryable) => Promise<T>): Promise<T> {
-  let last: Promise<unknown> = Promise.resolve();
-  const run = async (args: unknown[]): Promise<unknown> => {
-    try {
-      const answer = await (session.query as (...args: unknown[]) => Promise<unknown>)(...args);
-      await session.query('RELEASE statement; SAVEPOINT statement');
-      return answer;
-    } catch (error) {
-      await session.query('ROLLBACK TO statement');
-      throw error;
-    }
-  };
-  const query = (...args: unknown[]): Promise<unknown> => {
-    const answer = last.then(() => run(args));
-    last = answer.catch(() => undefined);
-    return answer;
-  };
+  const inOrder = oneAtATime();
+  const db = queriedBy(session, (query) =>
+    inOrder(async () => {
+      try {
+        const answer = await query();
+        await session.query('RELEASE statement; SAVEPOINT statement');
+        return answer;
+      } catch (error) {
+        await session.query('ROLLBACK TO statement');
+        throw error;
+      }
+    }),
+  );
   await session.query(settings);
   try {
-    return await work({ query: query as pg.ClientBase['query'] });
+    return await work(db);
   } finally {
-    await last;
-    await session.query('ROLLBACK');
+    await inOrder(() => session.query('ROLLBACK'));
   }
 }
 

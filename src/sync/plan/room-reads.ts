@@ -3,6 +3,7 @@
  * (`dryRun`), repeatedly until no read is missing.
  */
 import { setTimeout as pause } from 'node:timers/promises';
+import { oneAtATime } from '../../calls.ts';
 import { databaseFailure, isContended, onConnection, type Database, type Queryable } from '../../database.ts';
 import { isExpected } from '../../errors.ts';
 import { countRemovals } from '../apply/brake.ts';
@@ -94,12 +95,7 @@ export function createRoomReads(options: RoomReadsOptions) {
 
 /** Runs transactions one at a time, because two would wait for each other, each until it neither lacks reads nor is waited for. */
 function createRetries() {
-  let last: Promise<unknown> = Promise.resolve();
-  const alone = <T>(work: () => Promise<T>): Promise<T> => {
-    const done = last.then(work);
-    last = done.catch(() => undefined);
-    return done;
-  };
+  const alone = oneAtATime();
   return async function retried<T>(
     run: () => Promise<T>,
     read: () => Promise<void>,

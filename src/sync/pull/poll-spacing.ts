@@ -1,5 +1,5 @@
 /** The interval of polls. Rooms without a subscription are polled more often after a change in Outlook, the others less often. */
-import { cachedFor } from '../../cached.ts';
+import { cachedFor } from '../../calls.ts';
 import type { Queryable } from '../../database.ts';
 import { activeShare } from '../store/pull-store.ts';
 

@@ -2,7 +2,7 @@
  * How the adapter names reservations and resources: its types of reservations, and non-numeric keys in input and output, which are
  * numbers inside. See src/keys.ts.
  */
-import { cachedFor } from '../../cached.ts';
+import { cachedFor } from '../../calls.ts';
 import type { Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { readId } from '../../id.ts';

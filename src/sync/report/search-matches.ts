@@ -3,7 +3,7 @@
  * database finds the rows with the matching texts.
  */
 import { setImmediate as breathe } from 'node:timers/promises';
-import { cachedFor } from '../../cached.ts';
+import { cachedFor } from '../../calls.ts';
 import type { Queryable } from '../../database.ts';
 import { joinRoom } from '../store/mapping-sql.ts';
 import { queryItems, type ItemSource } from '../store/readable-items.ts';

@@ -1,5 +1,6 @@
 /** The search for reservations and events by what either side shows, in all rooms. Reads only. */
 import { setImmediate as breathe } from 'node:timers/promises';
+import { oneAtATime } from '../../calls.ts';
 import type { Database } from '../../database.ts';
 import { Retryable } from '../../errors.ts';
 import type { Id } from '../../id.ts';
@@ -60,16 +61,14 @@ const mostWaiting = 20;
 export function createSearch(db: Database) {
   const findMatches = createMatches(db);
   let waiting = 0;
-  let before: Promise<unknown> = Promise.resolve();
+  const inOrder = oneAtATime();
 
   /** Throws Invalid for a query without a meaning, Retryable while too many searches wait. */
   async function search(query: string, limit: number): Promise<Found> {
     if (waiting >= mostWaiting) throw new Retryable('Too many searches are under way.', { afterMs: 2_000 });
     waiting += 1;
-    const found = before.then(() => find(query, limit));
-    before = found.catch(() => undefined);
     try {
-      return await found;
+      return await inOrder(() => find(query, limit));
     } finally {
       waiting -= 1;
     }

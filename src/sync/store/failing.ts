@@ -2,6 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { databaseFailure, sqlState, type Queryable } from '../../database.ts';
 import { Permanent, Retryable } from '../../errors.ts';
+import { queriedBy } from '../../query.ts';
 
 /** The same work; a failure of the database is thrown as one of our kinds. */
 export function failingAs<Args extends unknown[], Result>(
@@ -72,15 +73,13 @@ const triesMost = 7;
  * waits only briefly (see 04_locks.sql), so folds and settlements of other rooms come between. Not for statements within a
  * transaction.
  */
-export function patiently(db: Queryable): Queryable {
-  const query = async (...args: unknown[]) => {
+export const patiently = (db: Queryable): Queryable =>
+  queriedBy(db, async (query) => {
     for (let tries = 0; ; tries += 1)
       try {
-        return (await Reflect.apply(db.query, db, args)) as unknown;
+        return await query();
       } catch (error) {
         if (!/^(55P03|40P01)$/.test(sqlState(error) ?? '') || tries >= triesMost) throw error;
         await pause(firstPauseMs * 2 ** tries);
       }
-  };
-  return { query: query as Queryable['query'] };
-}
+  });

@@ -161,65 +161,69 @@ export async function activeShare(db: Queryable): Promise<number> {
   return rows[0]?.share ?? 0;
 }
 
-/** Stores a change in Outlook: without a subscription the room is polled again after `pollMs`. */
-export async function noteActivity(db: Queryable, room: LeasedRoom, pollMs: number): Promise<void> {
-  await db.query({
-    name: 'note_activity',
-    text: `UPDATE bridge_room_state s SET active_at = now(), next_poll_at = CASE
-        WHEN EXISTS (SELECT FROM bridge_subscriptions b WHERE b.resource_mapping_id = $1 AND b.expires_at > now()) THEN next_poll_at
-        ELSE least(next_poll_at, now() + $3::float8 * interval '1 millisecond') END
-      WHERE resource_mapping_id = $1 AND lease_epoch = $2`,
-    values: [room.id, room.epoch, pollMs],
-  });
-}
+/** SQL: the time in $3 milliseconds. */
+const soon = `now() + $3::float8 * interval '1 millisecond'`;
 
-/** Requests another round soon after a requested round without a change; null: there were enough. */
-export async function pullAgain(
+/** Updates the state of a leased room; `values` are $3 and on in its `assignments`. */
+async function updateRoom(
   db: Queryable,
   room: LeasedRoom,
-  inMs: number | null,
-  attempt: number,
+  name: string,
+  values: readonly (number | null)[],
+  assignments: string,
 ): Promise<void> {
   await db.query({
-    name: 'pull_again',
-    text: `UPDATE bridge_room_state SET pull_attempt = $4,
-        pull_due_at = CASE WHEN $3::float8 IS NULL THEN pull_due_at
-                           ELSE least(pull_due_at, now() + $3::float8 * interval '1 millisecond') END
-      WHERE resource_mapping_id = $1 AND lease_epoch = $2`,
-    values: [room.id, room.epoch, inMs, attempt],
+    name,
+    text: `UPDATE bridge_room_state SET ${assignments} WHERE resource_mapping_id = $1 AND lease_epoch = $2`,
+    values: [room.id, room.epoch, ...values],
   });
 }
+
+/** Stores a change in Outlook: without a subscription the room is polled again after `pollMs`. */
+export const noteActivity = (db: Queryable, room: LeasedRoom, pollMs: number) =>
+  updateRoom(
+    db,
+    room,
+    'note_activity',
+    [pollMs],
+    `active_at = now(), next_poll_at = CASE
+      WHEN EXISTS (SELECT FROM bridge_subscriptions b WHERE b.resource_mapping_id = $1 AND b.expires_at > now()) THEN next_poll_at
+      ELSE least(next_poll_at, ${soon}) END`,
+  );
+
+/** Requests another round soon after a requested round without a change; null: there were enough. */
+export const pullAgain = (db: Queryable, room: LeasedRoom, inMs: number | null, attempt: number) =>
+  updateRoom(
+    db,
+    room,
+    'pull_again',
+    [inMs, attempt],
+    `pull_due_at = least(pull_due_at, ${soon}), pull_attempt = $4`,
+  );
 
 /** The hints of a room that are left are read after this time. */
-export async function hintsLater(db: Queryable, room: LeasedRoom, inMs: number): Promise<void> {
-  await db.query({
-    name: 'hints_later',
-    text: `UPDATE bridge_room_state SET hinted_at = greatest(hinted_at, now() + $3::float8 * interval '1 millisecond')
-      WHERE resource_mapping_id = $1 AND lease_epoch = $2 AND hinted_at IS NOT NULL`,
-    values: [room.id, room.epoch, inMs],
-  });
-}
+export const hintsLater = (db: Queryable, room: LeasedRoom, inMs: number) =>
+  updateRoom(
+    db,
+    room,
+    'hints_later',
+    [inMs],
+    `hinted_at = CASE WHEN hinted_at IS NOT NULL THEN greatest(hinted_at, ${soon}) END`,
+  );
 
 /** Requests a failed full scan again. */
-export async function scanIn(db: Queryable, room: LeasedRoom, inMs: number): Promise<void> {
-  await db.query({
-    name: 'scan_in',
-    text: `UPDATE bridge_room_state SET pull_due_at = now() + $3::float8 * interval '1 millisecond', next_poll_at = NULL
-      WHERE resource_mapping_id = $1 AND lease_epoch = $2`,
-    values: [room.id, room.epoch, inMs],
-  });
-}
+export const scanIn = (db: Queryable, room: LeasedRoom, inMs: number) =>
+  updateRoom(db, room, 'scan_in', [inMs], `pull_due_at = ${soon}, next_poll_at = NULL`);
 
 /** Requests a full scan, besides the delta rounds. */
-export async function scanAgain(db: Queryable, room: LeasedRoom, inMs: number): Promise<void> {
-  await db.query({
-    name: 'scan_again',
-    text: `UPDATE bridge_room_state SET compare_at = least(compare_at, now() + $3::float8 * interval '1 millisecond'),
-        pull_due_at = least(pull_due_at, now() + $3::float8 * interval '1 millisecond')
-      WHERE resource_mapping_id = $1 AND lease_epoch = $2`,
-    values: [room.id, room.epoch, inMs],
-  });
-}
+export const scanAgain = (db: Queryable, room: LeasedRoom, inMs: number) =>
+  updateRoom(
+    db,
+    room,
+    'scan_again',
+    [inMs],
+    `compare_at = least(compare_at, ${soon}), pull_due_at = least(pull_due_at, ${soon})`,
+  );
 
 /** For a room whose Outlook is not followed: discards requests for delta rounds. Returns whether a full scan was requested. */
 export async function pullNothing(db: Queryable, room: LeasedRoom): Promise<boolean> {

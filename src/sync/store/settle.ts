@@ -1,6 +1,6 @@
 /** Settlements: the outcome of the work on a mapping, and its storage by functions of our schema (`database/functions`). */
 import type { BookedItem } from '../../appearance.ts';
-import { combined } from '../../combined.ts';
+import { combined } from '../../calls.ts';
 import { isContended, isFenced, type Queryable } from '../../database.ts';
 import type { PullAction, PushAction } from '../../facts.ts';
 import type { Item, ItemChange } from '../../item.ts';

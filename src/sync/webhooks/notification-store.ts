@@ -2,13 +2,11 @@
  * Stores notifications, one statement at a time: those that arrive meanwhile share the next one. Graph sends several in one POST and
  * repeats all of them after one answer other than 2xx (Microsoft: change-notifications-delivery-webhooks); to store one twice is harmless.
  */
-import { combined } from '../../combined.ts';
+import { combined } from '../../calls.ts';
 import { sqlState, type Database } from '../../database.ts';
 import { Retryable } from '../../errors.ts';
 import { failingWithin } from '../store/failing.ts';
 import {
-  markFreeRooms,
-  markOrHintRooms,
   markRooms,
   noteReauthorization,
   noteRemoved,
@@ -58,7 +56,7 @@ export function createNotificationStore(db: Database, waitMs: number) {
     const locked = new Set<number>();
     // a flood becomes few reads
     for (const notified of notifiedRooms(all.flat(), (id) => (tokens.take(id) ? 0 : floodGapMs))) {
-      const marked = await repeatedly(() => markFreeRooms(db, notified));
+      const marked = await repeatedly(() => markRooms(db, notified, 'skip'));
       for (const ms of marked.later) wakeIn(ms);
       for (const id of marked.locked) locked.add(id);
     }
@@ -74,10 +72,10 @@ export function createNotificationStore(db: Database, waitMs: number) {
     const rooms = all.flatMap((one) => one.rooms);
     for (const notified of notifiedRooms(rooms, () => 0))
       try {
-        for (const ms of await repeatedly(() => markRooms(db, notified))) wakeIn(ms);
+        for (const ms of (await repeatedly(() => markRooms(db, notified))).later) wakeIn(ms);
       } catch (error) {
         if (sqlState(error) !== lockNotAvailable) throw error;
-        const marked = await repeatedly(() => markOrHintRooms(db, notified));
+        const marked = await repeatedly(() => markRooms(db, notified, 'hint'));
         for (const ms of marked.later) wakeIn(ms);
         for (const id of marked.locked) locked.add(id);
       }

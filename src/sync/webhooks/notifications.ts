@@ -8,7 +8,7 @@
  */
 import { timingSafeEqual } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { combined } from '../../combined.ts';
+import { combined } from '../../calls.ts';
 import type { Database } from '../../database.ts';
 import { queryRows } from '../../query.ts';
 import type { Tell } from '../../facts.ts';

@@ -6,7 +6,7 @@
  * address is stored, too: of two daemons with different configurations the one started last keeps the subscriptions.
  */
 import { onConnection, type Database, type Queryable } from '../../database.ts';
-import { callFunction, queryRows, queryValue } from '../../query.ts';
+import { callFunction, queryRow, queryRows, queryValue } from '../../query.ts';
 import { locks } from '../../locks.ts';
 
 /** A due row. */
@@ -203,38 +203,27 @@ export interface NotifiedRoom {
 const sureAfterMs = 3_000;
 const sureEveryMs = 5_000;
 
-/**
- * Marks rooms as changed in Outlook, stores their hints and wakes the daemons, in one statement. A mark is removed before the room is
- * read, so a room with a mark needs no other. Returns the times in ms until rooms are due that have to wait. Waits for rows that other
- * transactions have locked, up to the `lock_timeout` of the connection.
- */
-export const markRooms = async (db: Queryable, rooms: readonly NotifiedRoom[]): Promise<readonly number[]> =>
-  (await mark(db, rooms, 'wait')).later;
-
-/** `later`: as of `markRooms`. `locked`: the rooms that could not be marked. */
-export interface Marked {
+/** The times in ms until rooms are due that have to wait, and the rooms that could not be marked. */
+interface Marked {
   readonly later: readonly number[];
   readonly locked: readonly number[];
 }
 
-/** The same for the rooms whose rows no other transaction has locked. */
-export const markFreeRooms = (db: Queryable, rooms: readonly NotifiedRoom[]): Promise<Marked> =>
-  mark(db, rooms, 'skip');
-
 /**
- * The same, and hints of the other rooms are stored without a mark, which `markHinted` sets later. Only for rooms that a daemon does
- * not work on: it would delete hints at the same time, and both would wait for each other.
+ * Marks rooms as changed in Outlook, stores their hints and wakes the daemons, in one statement. A mark is removed before the room is
+ * read, so a room with a mark needs no other.
+ *
+ * If another transaction has locked the row of a room: wait up to the `lock_timeout` of the connection, skip the room, or store its hints
+ * without a mark, which `markHinted` sets later. That is only for rooms that no daemon works on: it would delete hints at the same time,
+ * and both would wait for each other.
  */
-export const markOrHintRooms = (db: Queryable, rooms: readonly NotifiedRoom[]): Promise<Marked> =>
-  mark(db, rooms, 'hint');
-
-async function mark(
+export async function markRooms(
   db: Queryable,
   rooms: readonly NotifiedRoom[],
-  ifLocked: 'wait' | 'skip' | 'hint',
+  ifLocked: 'wait' | 'skip' | 'hint' = 'wait',
 ): Promise<Marked> {
   const whole = rooms.filter(({ events }) => events.length === 0);
-  const { rows } = await db.query<{ later: readonly number[] | null; locked: readonly number[] | null }>({
+  return await queryRow<Marked>(db, {
     name: `mark_rooms_${ifLocked}`,
     text: markText(ifLocked === 'wait' ? '' : 'SKIP LOCKED'),
     values: [
@@ -248,8 +237,6 @@ async function mark(
       ifLocked === 'hint',
     ],
   });
-  const [{ later, locked }] = rows as [(typeof rows)[0]];
-  return { later: later ?? [], locked: locked ?? [] };
 }
 
 const isFollowed = `r.active = 1 AND r.sync_direction <> 'booking_to_outlook'`;
@@ -302,7 +289,7 @@ const markText = (ifLocked: '' | 'SKIP LOCKED') => `
     UNION
     SELECT r.id FROM bridge_resource_mappings r JOIN bridge_room_state t ON t.resource_mapping_id = r.id
     WHERE r.id IN (SELECT room FROM hint EXCEPT SELECT id FROM hinted EXCEPT SELECT id FROM unmarked) AND ${isFollowed})
-  SELECT array_agg(DISTINCT ms) FILTER (WHERE ms > 0) AS later, (SELECT array_agg(id) FROM locked) AS locked,
+  SELECT coalesce(array_agg(DISTINCT ms) FILTER (WHERE ms > 0), '{}') AS later, ARRAY(SELECT id FROM locked) AS locked,
     CASE WHEN count(*) FILTER (WHERE ms <= 0) > 0 THEN bridge_wake() END
   FROM (SELECT ms FROM marked UNION ALL SELECT ms FROM told) AS all_rooms`;
 

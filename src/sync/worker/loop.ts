@@ -6,10 +6,11 @@
  * rooms: nothing more is sent, every drain is aborted, and a late write is fenced by its epoch.
  */
 import { backOffMs } from '../../back-off.ts';
-import type { Queryable } from '../../database.ts';
-import { databaseFailure, EarlyQuery, isContended, isOutage } from '../../database.ts';
+import { oneAtATime } from '../../calls.ts';
+import { databaseFailure, EarlyQuery, isContended, isOutage, type Queryable } from '../../database.ts';
 import { Retryable, messageOf } from '../../errors.ts';
 import type { Tell } from '../../facts.ts';
+import { queriedBy } from '../../query.ts';
 import { sleep as pause } from '../../sleep.ts';
 import { doubtRooms, foldMost, takeRooms, type TakeOptions, type Window } from '../store/work-list.ts';
 import type { Sent } from '../store/sent.ts';
@@ -158,7 +159,7 @@ export function createWork(options: WorkOptions) {
   async function holdLease(signal: AbortSignal): Promise<void> {
     const opened = await options.openLease();
     const ended = new AbortController();
-    const lease: Lease = { session: oneAtATime(opened.session), ended, hasTaken: false };
+    const lease: Lease = { session: inOrder(opened.session), ended, hasTaken: false };
     options.leaseOpened?.();
     guard.begin(ended);
     leasePid = opened.pid;
@@ -292,10 +293,8 @@ function atMostEvery(ms: number, work: () => void): () => void {
  * For the statements of drains: a take is answered before it is committed, and they are sent after that. Where the commit failed, they
  * are fenced.
  */
-export function afterRecord(db: Queryable, recorded: () => Promise<unknown>): Queryable {
-  const query = (...asked: unknown[]) => recorded().then(() => Reflect.apply(db.query, db, asked) as unknown);
-  return { query: query as Queryable['query'] };
-}
+export const afterRecord = (db: Queryable, recorded: () => Promise<unknown>): Queryable =>
+  queriedBy(db, (query) => recorded().then(query));
 
 /** Whether calls may be sent: the lease session exists, and this process was not frozen. */
 function createSendGuard() {
@@ -345,17 +344,13 @@ async function retryContended<T>(
 const sent = () => new Promise<void>((resolve) => void setImmediate(() => setImmediate(resolve)));
 
 /** The session with one query at a time: pg queues them itself, but its next version will refuse to. */
-function oneAtATime(session: Queryable): Queryable {
-  let last: Promise<unknown> = Promise.resolve();
-  const query = (...given: unknown[]) => {
-    const [asked] = given;
-    const answer = last.then(async () => {
-      const result: unknown = await Reflect.apply(session.query, session, given);
+function inOrder(session: Queryable): Queryable {
+  const afterLast = oneAtATime();
+  return queriedBy(session, (query, asked) =>
+    afterLast(async () => {
+      const result = await query();
       if (asked instanceof EarlyQuery) await asked.ended;
       return result;
-    });
-    last = answer.catch(() => undefined); // the caller gets the error
-    return answer;
-  };
-  return { query: query as Queryable['query'] };
+    }),
+  );
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { combined } from '../src/combined.ts';
+import { combined } from '../src/calls.ts';
 
 /** A call whose answers are given by hand; `calls` are its arguments. */
 function held() {

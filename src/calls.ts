@@ -1,4 +1,14 @@
-/** Combines calls, for statements whose beginning costs more than their work. */
+/** Calls that are made one at a time, together, or once for a while. */
+
+/** Returns a function that runs work after the work that it was given before. */
+export function oneAtATime() {
+  let last: Promise<unknown> = Promise.resolve();
+  return <T>(work: () => Promise<T>): Promise<T> => {
+    const done = last.then(work);
+    last = done.catch(() => undefined); // the caller gets the error
+    return done;
+  };
+}
 
 interface CombinedOptions {
   /** Maximum number of arguments of one call. */
@@ -14,8 +24,8 @@ interface Waiting<T, R> {
 }
 
 /**
- * The same call for one argument: those that arrive while a call is under way are the arguments of the next one. `call` returns the
- * results in the order of its arguments; its error is the error of each.
+ * The same call for one argument, for statements whose beginning costs more than their work: those that arrive while a call is under
+ * way are the arguments of the next one. `call` returns the results in the order of its arguments; its error is the error of each.
  */
 export function combined<T, R>(
   call: (together: readonly T[]) => Promise<readonly R[]>,
@@ -44,4 +54,16 @@ export function combined<T, R>(
       waiting.push({ argument, resolve, reject });
       if (!isUnderWay) void callUntilNoneWaits();
     });
+}
+
+/** The same read, whose result is kept for `ms`. Concurrent calls share one read, and a failure is not kept. */
+export function cachedFor<T>(ms: number, read: () => Promise<T>): () => Promise<T> {
+  let kept: { readonly result: Promise<T>; readonly until: number } | null = null;
+  return () => {
+    if (kept !== null && performance.now() < kept.until) return kept.result;
+    const result = read();
+    kept = { result, until: performance.now() + ms };
+    result.catch(() => (kept = null));
+    return result;
+  };
 }
