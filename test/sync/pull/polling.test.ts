@@ -61,10 +61,10 @@ test('a room in which Outlook changed something is polled sooner than the others
   w.outlook.put('room103@example.org', dinner(), null);
   await w.poll();
   const next = await w.nextPolls();
-  expect(next.get(103)).toBe(15);
-  expect(Math.min(...[...next].filter(([resource]) => resource !== 103).map(([, s]) => s))).toBeGreaterThan(
-    55,
-  );
+  // a quarter of a minute, and a minute, with a deviation of a tenth
+  expect(next.get(103)).toBeLessThan(18);
+  next.delete(103);
+  expect(Math.min(...next.values())).toBeGreaterThan(52);
 });
 
 test('a room in which only we changed something is not', async () => {
