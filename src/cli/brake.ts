@@ -24,7 +24,7 @@ const noWindow = { pastDays: 0, futureDays: 1 };
 
 type Held = HeldRemoval & { readonly resource_id: number };
 
-/** Lists what is held; a decision applies to exactly the listed removals. */
+/** Lists the held removals; a decision applies to exactly the listed removals. */
 export async function brakeCommand(options: BrakeOptions, signal: AbortSignal): Promise<number> {
   const { release = false, refuse = false } = options;
   if (release && refuse)

@@ -58,7 +58,7 @@ export function createAudit(db: Database) {
   }
 
   return {
-    asked: failingAs('write down who asked', asked),
-    answered: failingAs('write down what was answered', answered),
+    asked: failingAs('log the request', asked),
+    answered: failingAs('log the answer', answered),
   };
 }

@@ -108,10 +108,10 @@ export function createHeldRemovals(db: Database, begin: BeginCall) {
   }
 
   return {
-    rooms: failingAs('list what is held', rooms),
-    list: failingAs('list what is held', list),
-    release: failingAs('release what is held', release),
-    refuse: failingAs('refuse what is held', refuse),
+    rooms: failingAs('list the held removals', rooms),
+    list: failingAs('list the held removals', list),
+    release: failingAs('release held removals', release),
+    refuse: failingAs('refuse held removals', refuse),
   };
 }
 

@@ -110,10 +110,10 @@ export function createImports(db: Database, begin: BeginCall) {
   }
 
   return {
-    pending: failingAs('list what waits to be imported', pending),
-    processed: failingAs('list what was imported', processed),
+    pending: failingAs('list the pending imports', pending),
+    processed: failingAs('list the imports', processed),
     statistics: failingAs('count imports', statistics),
-    process: failingAs('import what waits', process),
+    process: failingAs('import events', process),
   };
 }
 

@@ -93,7 +93,7 @@ export function createManual({ db, window, begin }: ManualOptions) {
   }
 
   return {
-    syncPending: failingAs('sync what is pending', syncPending),
+    syncPending: failingAs('sync the pending items', syncPending),
     syncItem: failingAs('sync one item', syncItem),
     populate: failingAs('compare rooms', populate),
     cleanUp: failingAs('clean up mappings', () => cleanUpMappings(db)),

@@ -118,6 +118,6 @@ export function createPolling(db: Database, begin: BeginCall) {
 
   return {
     poll: failingAs('ask Outlook for changes', poll),
-    state: failingAs('read how rooms are polled', state),
+    state: failingAs('read the polls', state),
   };
 }

@@ -119,7 +119,7 @@ export function createActivity(db: Database) {
   }
 
   return {
-    newest: failingAs('list what was done', newest),
+    newest: failingAs('list the activity', newest),
     latency: failingAs('read the latencies', latency),
   };
 }

@@ -128,9 +128,9 @@ export function createCancellationReports(db: Database, window: Window) {
   }
 
   return {
-    list: failingAs('list what is cancelled', list),
+    list: failingAs('list the cancelled reservations', list),
     statistics: failingAs('count the cancellations', statistics),
-    detection: failingAs('count what differs', detection),
+    detection: failingAs('count the differences', detection),
     check: failingAs('check a reservation', check),
   };
 }

@@ -99,7 +99,7 @@ export function createKeys(db: Queryable) {
   }
 
   return {
-    keyed: failingAs('read what has keys', keyed),
+    keyed: failingAs('read the use of keys', keyed),
     reservation: failingAs('read a key', reservation),
     resource: failingAs('read a key', resource),
     add,

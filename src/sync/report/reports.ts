@@ -116,7 +116,7 @@ export function createReports(db: Database) {
     });
 
   return {
-    pending: failingAs('list what is pending', pending),
+    pending: failingAs('list the pending items', pending),
     statistics: failingAs('count the mappings', statistics),
     queue: failingAs('read the queue', queue),
     latency: failingAs('read the latency', latency),

@@ -38,7 +38,7 @@ export const failingWithin = <Args extends unknown[], Result>(
 /** PostgreSQL refused the statement because of its content, and would refuse it again. Without a privilege it refuses all contents. */
 export function isRefusedForGood(error: unknown): error is Error {
   if (sqlState(error) === null) return false;
-  const failure = databaseFailure(error, 'write down');
+  const failure = databaseFailure(error, 'store');
   return !(failure instanceof Retryable || (failure instanceof Permanent && failure.reach === 'side'));
 }
 

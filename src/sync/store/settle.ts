@@ -172,7 +172,7 @@ const parkedAs = (one: Settlement, error: Error): Settlement => ({
   ...one,
   status: 'error',
   action: 'parked',
-  error: `what became of it cannot be written down: ${error.message}`,
+  error: `its result cannot be stored: ${error.message}`,
   hint: 'Try again, or change the booking; if that does not help, report it.',
 });
 

@@ -42,7 +42,7 @@ interface Notified {
 /** The rooms whose rows another transaction had locked. */
 type Locked = ReadonlySet<number>;
 
-const what = 'note what Graph told us';
+const what = 'store notifications';
 
 /** `db`: with a `lock_timeout` well below `waitMs`, the time limit of a statement. */
 export function createNotificationStore(db: Database, waitMs: number) {

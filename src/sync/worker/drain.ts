@@ -35,7 +35,7 @@ export interface DrainOptions {
   readonly tell: Tell;
 }
 
-const readDue = failingAs('read what is due', dueMappings);
+const readDue = failingAs('read the due items', dueMappings);
 const compareBookings = failingAs('reconcile a room', reconcileRoom);
 const putOff = failingAs('put off creates', putOffCreates);
 

@@ -53,7 +53,7 @@ export interface FirstRead {
   readonly answered: boolean;
 }
 
-const findRequested = failingAs('read what was requested', readRequested);
+const findRequested = failingAs('read the requests', readRequested);
 const pullLater = failingAs('request a delta round', pullAgain);
 const scanLater = failingAs('request a full scan', scanIn);
 const readHintsLater = failingAs('put off the hints of a room', hintsLater);

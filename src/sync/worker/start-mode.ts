@@ -120,8 +120,8 @@ export function createStart({ db, mode }: { readonly db: Queryable; readonly mod
 
   return {
     mode,
-    read: failingAs('read whether the plan is confirmed', read),
-    needWrites: failingAs('read whether the plan is confirmed', needWrites),
+    read: failingAs('read the start state', read),
+    needWrites: failingAs('read the start state', needWrites),
     confirm: failingAs('confirm the plan', confirm),
   };
 }

@@ -37,7 +37,7 @@ test('a settlement that carries half a character parks that item with its messag
   await three(w);
   expect(await statuses(w)).toEqual(['synced', 'error', 'synced']);
   expect(await w.db.query("SELECT error_message FROM bridge_mappings WHERE sync_status = 'error'")).toEqual([
-    { error_message: expect.stringContaining('cannot be written down') as unknown },
+    { error_message: expect.stringContaining('cannot be stored') as unknown },
   ]);
   expect(w.facts.filter(({ fact }) => fact === 'bug')).toEqual([]);
   expect(w.facts.filter(({ fact }) => fact === 'item-parked')).toHaveLength(1);
