@@ -1,7 +1,7 @@
 /** Results for items, in the guide's form. */
 import { z } from '@hono/zod-openapi';
 import type { Id } from '../id.ts';
-import type { Outcome } from '../sync/manual/outcomes.ts';
+import type { ItemOutcome } from '../sync/manual/outcomes.ts';
 import { Problem } from './problem.ts';
 import { answeredId } from './schema.ts';
 
@@ -40,8 +40,8 @@ export const resultsSchema = z
   })
   .openapi('SyncResults');
 
-export function summarise(outcomes: readonly Outcome[]) {
-  const count = (...actions: readonly Outcome['action'][]) =>
+export function summarise(outcomes: readonly ItemOutcome[]) {
+  const count = (...actions: readonly ItemOutcome['action'][]) =>
     outcomes.filter((outcome) => actions.includes(outcome.action)).length;
   const pending = count('pending');
   return {
@@ -56,7 +56,7 @@ export function summarise(outcomes: readonly Outcome[]) {
   };
 }
 
-export const detailOf = (outcome: Outcome) => ({
+export const detailOf = (outcome: ItemOutcome) => ({
   item_type: outcome.type,
   item_id: outcome.reservationId,
   resource_id: outcome.resourceId,
@@ -86,7 +86,7 @@ export const settledAs = (result: z.input<typeof detailSchema>, message: string)
 });
 
 /** The answer about one item; throws a Problem if it failed or is held. */
-export function settledItem(outcome: Outcome, item: string, done: string) {
+export function settledItem(outcome: ItemOutcome, item: string, done: string) {
   const result = detailOf(outcome);
   if (outcome.action === 'error')
     throw new Problem(422, outcome.error ?? `${item} could not be synced.`, outcome.hint ?? 'See the log.', {

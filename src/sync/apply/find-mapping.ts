@@ -5,7 +5,7 @@ import { isOwnCreate } from '../match/idempotency-key.ts';
 import type { Candidates } from '../match/candidates.ts';
 import { match, meetingKey, openMappingOf, type Match, type UnmatchedEvent } from '../match/match.ts';
 import { storeVerified } from '../store/observed.ts';
-import { listWindow, type RoomMapping } from '../store/pull-store.ts';
+import { listWindow, type StoredMapping } from '../store/pull-store.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { verify, type ReadContext } from './read.ts';
 
@@ -30,7 +30,7 @@ export async function findMapping(
   mappings: Candidates['mappings'],
   signal: AbortSignal,
 ): Promise<FoundMapping> {
-  const matchIn = (those: readonly RoomMapping[]) => {
+  const matchIn = (those: readonly StoredMapping[]) => {
     const open = those.map((one) => openMappingOf(one, outlook.show)).filter((one) => one !== null);
     return match(open, [event])[0] ?? null;
   };
@@ -46,7 +46,7 @@ export async function findMapping(
   };
 }
 
-function twinOf(event: OutlookEvent, mappings: Candidates['mappings']): RoomMapping | undefined {
+function twinOf(event: OutlookEvent, mappings: Candidates['mappings']): StoredMapping | undefined {
   const meeting = meetingKey(event);
   return mappings.find(
     (one) =>

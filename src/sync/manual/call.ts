@@ -9,7 +9,7 @@ import { queryRow, queryValue } from '../../query.ts';
 import { sleep } from '../../sleep.ts';
 import { fold, type Window } from '../store/work-list.ts';
 import { ringAll } from '../worker/replicas.ts';
-import { readOutcomes, type Change, type Chosen, type Outcome } from './outcomes.ts';
+import { readOutcomes, type CountedAction, type Chosen, type ItemOutcome } from './outcomes.ts';
 import { isReadyWithin } from './requests.ts';
 
 export interface CallsOptions {
@@ -39,7 +39,7 @@ export interface Call extends Waiting {
   /** Folds the whole outbox. */
   foldAll(): Promise<void>;
   /** Waits until these mappings are settled. Returns their outcomes since the call began. `counted`: the actions that are its results. */
-  settled(chosen: readonly Chosen[], counted?: readonly Change[]): Promise<Outcome[]>;
+  settled(chosen: readonly Chosen[], counted?: readonly CountedAction[]): Promise<ItemOutcome[]>;
 }
 
 /** Begins a call. Throws Conflict while nothing may be written. */
@@ -103,7 +103,7 @@ const stillOpen = (
   db: Queryable,
   ids: readonly number[],
   call: Waiting & Pick<Call, 'mark'>,
-  counted: readonly Change[] = ['created', 'updated', 'deleted', 'shadowed'],
+  counted: readonly CountedAction[] = ['created', 'updated', 'deleted', 'shadowed'],
 ) =>
   queryValue<boolean>(db, {
     name: 'still_open',

@@ -117,14 +117,14 @@ export const liveMappings = (
   });
 
 /** The mapping of an event. `room`: its room; null: that is switched off or takes no changes from Outlook. */
-export interface KnownEvent extends Chosen {
+export interface MappedEvent extends Chosen {
   readonly status: string;
   readonly room: number | null;
 }
 
 export const findByEvent = (db: Queryable, eventId: string) =>
   // mailbox by mailbox, which the index begins with; mappings of former rooms are included
-  findRow<KnownEvent>(db, {
+  findRow<MappedEvent>(db, {
     name: 'find_by_event',
     text: `
       WITH RECURSIVE mailbox AS (

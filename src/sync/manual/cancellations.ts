@@ -22,7 +22,7 @@ import {
 import { msLeft, until, type BeginCall, type Call } from './call.ts';
 import { failingAs } from '../store/failing.ts';
 import type { Window } from '../store/work-list.ts';
-import { readOutcomes, removals, type Outcome } from './outcomes.ts';
+import { readOutcomes, removals, type ItemOutcome } from './outcomes.ts';
 
 export interface CancellationsOptions {
   readonly db: Database;
@@ -32,7 +32,7 @@ export interface CancellationsOptions {
 
 export interface Detected {
   /** Cancelled in the booking system, and their events were there. */
-  readonly cancelled: readonly { readonly found: Differing; readonly outcome: Outcome }[];
+  readonly cancelled: readonly { readonly found: Differing; readonly outcome: ItemOutcome }[];
   /** Active again; `reset`: a new event is due or exists. */
   readonly reenabled: readonly { readonly found: Differing; readonly reset: boolean }[];
 }
@@ -41,7 +41,7 @@ export interface Detected {
 export type CancelAnswer =
   | { readonly found: 'no-room' | 'no-reservation' | 'active' | 'nothing-to-remove' }
   | { readonly found: 'elsewhere'; readonly resources: readonly number[] }
-  | { readonly found: 'item'; readonly outcome: Outcome };
+  | { readonly found: 'item'; readonly outcome: ItemOutcome };
 
 export interface Reservation {
   readonly type: string;
@@ -56,13 +56,13 @@ export interface Cancelled extends Reservation {
   readonly error: string | null;
   readonly hint: string | null;
   /** The outcomes of its events, by room. */
-  readonly outcomes: readonly Outcome[];
+  readonly outcomes: readonly ItemOutcome[];
 }
 
 /** The mapping of an event. `not-followed`: its room is switched off or takes no changes from Outlook. */
 export type EventAnswer =
   | { readonly found: 'unknown' }
-  | { readonly found: 'cancelled' | 'not-followed' | 'read'; readonly outcome: Outcome };
+  | { readonly found: 'cancelled' | 'not-followed' | 'read'; readonly outcome: ItemOutcome };
 
 export type Cancellations = ReturnType<typeof createCancellations>;
 

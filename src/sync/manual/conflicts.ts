@@ -9,7 +9,7 @@ import { isOpenConflict } from '../../waits-for-person.ts';
 import { outlookShown, reasonOf } from '../store/mapping-sql.ts';
 import { itemsIn, itemsOf } from '../store/readable-items.ts';
 import type { ConflictNote } from '../store/work-item.ts';
-import type { Outcome } from './outcomes.ts';
+import type { ItemOutcome } from './outcomes.ts';
 
 export interface OpenConflict {
   readonly id: number;
@@ -51,7 +51,7 @@ export interface ConflictFilter {
 }
 
 /** A conflict as it was displayed. `version` null: in any version. */
-export interface Chosen {
+export interface ChosenConflict {
   readonly id: number;
   readonly version: string | null;
 }
@@ -64,7 +64,7 @@ export type Resolved =
       readonly id: number;
       readonly state: 'chosen';
       readonly conflict: OpenConflict;
-      readonly outcome: Outcome;
+      readonly outcome: ItemOutcome;
     };
 
 const any: ConflictFilter = { resourceId: null, kind: null, text: null };
@@ -77,7 +77,7 @@ export function createConflicts(db: Database, begin: BeginCall) {
 
   /** Keeps one side of each conflict that has the displayed version, and waits. Returns the results in their order. */
   async function resolve(
-    chosen: readonly Chosen[],
+    chosen: readonly ChosenConflict[],
     keep: 'booking' | 'outlook',
     signal: AbortSignal,
   ): Promise<Resolved[]> {
@@ -110,7 +110,7 @@ type Choice =
 /** Stores the side to keep; a daemon carries it out. */
 export async function chooseSides(
   db: Database,
-  chosen: readonly Chosen[],
+  chosen: readonly ChosenConflict[],
   keep: 'booking' | 'outlook',
 ): Promise<Choice[]> {
   return await underFoldLock(db, async (client) => {

@@ -16,7 +16,7 @@ import type { BeginCall } from './call.ts';
 import { failingAs } from '../store/failing.ts';
 import { isHeld } from '../../waits-for-person.ts';
 import { heldByResource } from '../store/mapping-sql.ts';
-import { chosenColumns, type Chosen, type Outcome } from './outcomes.ts';
+import { chosenColumns, type Chosen, type ItemOutcome } from './outcomes.ts';
 
 /** A removal that waits for a decision. */
 export interface HeldRemoval {
@@ -71,7 +71,7 @@ export function createHeldRemovals(db: Database, begin: BeginCall) {
     });
 
   /** Releases held removals, waits for them and returns their outcomes. */
-  async function release({ resourceId, mappings }: HeldChoice, signal: AbortSignal): Promise<Outcome[]> {
+  async function release({ resourceId, mappings }: HeldChoice, signal: AbortSignal): Promise<ItemOutcome[]> {
     const call = await begin(signal);
     const chosen = await underFoldLock(db, async (client) => {
       const { rows } = await client.query<Chosen>({

@@ -5,7 +5,7 @@ import { queryRow, queryRows, queryValue } from '../../query.ts';
 import { failingAs } from '../store/failing.ts';
 import type { Window } from '../store/work-list.ts';
 import { msLeft, until, type BeginCall, type Call } from './call.ts';
-import { chosenColumns, type Chosen, type Outcome } from './outcomes.ts';
+import { chosenColumns, type Chosen, type ItemOutcome } from './outcomes.ts';
 import { isReadyWithin, makeDue, noteChanges, readItem, requestRooms, underFoldLock } from './requests.ts';
 
 export interface ManualOptions {
@@ -18,7 +18,7 @@ export interface ManualOptions {
 export type ItemAnswer =
   | { readonly found: 'no-room' | 'other-direction' | 'outside-window' | 'nothing-to-show' }
   | { readonly found: 'no-reservation'; readonly resources: readonly number[] }
-  | { readonly found: 'item'; readonly outcome: Outcome };
+  | { readonly found: 'item'; readonly outcome: ItemOutcome };
 
 export type Manual = ReturnType<typeof createManual>;
 
@@ -38,7 +38,7 @@ export interface Populated {
 
 export function createManual({ db, window, begin }: ManualOptions) {
   /** Syncs pending and failed items by priority, whatever their back-off. */
-  async function syncPending(choice: PendingChoice, signal: AbortSignal): Promise<Outcome[]> {
+  async function syncPending(choice: PendingChoice, signal: AbortSignal): Promise<ItemOutcome[]> {
     const call = await begin(signal);
     await call.foldAll();
     // a room that was never compared, or was reset, has no mappings yet

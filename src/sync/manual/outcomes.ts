@@ -19,7 +19,7 @@ export interface Chosen {
 export const chosenColumns = `m.id AS "mappingId", m.reservation_type AS type, m.reservation_id AS "reservationId",
   m.resource_id AS "resourceId"`;
 
-export interface Outcome extends Chosen {
+export interface ItemOutcome extends Chosen {
   readonly action: OutcomeAction;
   readonly eventId: string | null;
   readonly title: string | null;
@@ -49,8 +49,8 @@ export async function readOutcomes(
   db: Queryable,
   chosen: readonly Chosen[],
   mark: number,
-  counted: readonly Change[] = changes,
-): Promise<Outcome[]> {
+  counted: readonly CountedAction[] = changes,
+): Promise<ItemOutcome[]> {
   const { rows } = await db.query<OutcomeRow>({
     name: 'read_outcomes',
     text: `
@@ -86,7 +86,7 @@ const changes = [
   'booking-cancelled',
   'declined',
 ] as const;
-export type Change = (typeof changes)[number];
+export type CountedAction = (typeof changes)[number];
 
 /** The results of a cancellation. An event may have been created or updated while the call was beginning. */
 export const removals = ['deleted', 'declined', 'shadowed', 'booking-cancelled'] as const;
@@ -94,9 +94,9 @@ export const removals = ['deleted', 'declined', 'shadowed', 'booking-cancelled']
 /** One word for all actions: the last change, but 'created' for an item created and then updated. */
 export function actionOf(
   { actions, status, kind, due }: Pick<OutcomeRow, 'actions' | 'status' | 'kind' | 'due'>,
-  counted: readonly Change[] = changes,
+  counted: readonly CountedAction[] = changes,
 ): OutcomeAction {
-  const isChange = (action: string): action is Change => counted.some((change) => change === action);
+  const isChange = (action: string): action is CountedAction => counted.some((change) => change === action);
 
   if (status === 'error') return 'error';
   // a change that Outlook refuses waits for a decision, and the caller gets an error

@@ -5,13 +5,13 @@ import type { BookedItem } from '../../appearance.ts';
 import type { Item, ReservationKey } from '../../item.ts';
 import { queryRow } from '../../query.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
-import { bookedState, mappedRows, type RoomMapping } from '../store/pull-store.ts';
+import { bookedState, mappedRows, type StoredMapping } from '../store/pull-store.ts';
 import type { ConflictNote, Whereabouts } from '../store/work-item.ts';
 
 export interface Candidates {
   readonly inWindow: boolean;
   /** Mappings of this room with the same properties, meeting or time. */
-  readonly mappings: readonly RoomMapping[];
+  readonly mappings: readonly StoredMapping[];
   /** The reservation that was cancelled, or left this room, because this event, or one of the same meeting, was gone. */
   readonly revives: ReservationKey | null;
   /** It is the date of a reservation that was cancelled while its event was made a series. */
@@ -134,7 +134,7 @@ export async function readCandidates(
     ],
   });
   const { inWindow, revives, isCancelledDate, ownInstead, ...properties } = rows[0]!;
-  const { rows: mappings } = await db.query<RoomMapping>({
+  const { rows: mappings } = await db.query<StoredMapping>({
     name: 'candidates_of',
     text: `${mappedRows}
       WHERE m.reservation_id IS NOT NULL AND m.resource_id = $1 AND m.outlook_item_id = $2 AND m.id IN (

@@ -6,7 +6,7 @@ import type { Queryable } from '../../database.ts';
 import { unlessItemFails } from '../../errors.ts';
 import type { OutlookEvent } from '../../event.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
-import { instant, mappedRows, type RoomMapping, type Span } from '../store/pull-store.ts';
+import { instant, mappedRows, type StoredMapping, type Span } from '../store/pull-store.ts';
 import { shownWaiting } from '../store/waits.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { together } from '../together.ts';
@@ -27,7 +27,7 @@ export async function reunite(
   span: () => Promise<Span>,
   signal: AbortSignal,
 ): Promise<void> {
-  const { rows } = await db.query<RoomMapping>({
+  const { rows } = await db.query<StoredMapping>({
     name: 'lost_and_found',
     text: `${mappedRows} WHERE m.resource_id = $1 AND m.outlook_item_id = $2 AND (m.outlook_news = 'gone' OR m.reservation_id IS NULL)
       ORDER BY m.starts_at, m.id`,
@@ -57,9 +57,9 @@ export async function reunite(
   );
 }
 
-const isReported = ({ news }: Pick<RoomMapping, 'news'>) => news !== null;
+const isReported = ({ news }: Pick<StoredMapping, 'news'>) => news !== null;
 
-const instanceOf = ({ eventId, iCalUId, originalStart, seriesMasterId }: RoomMapping): Instance => ({
+const instanceOf = ({ eventId, iCalUId, originalStart, seriesMasterId }: StoredMapping): Instance => ({
   id: eventId,
   iCalUId,
   originalStart,
@@ -140,10 +140,10 @@ export const isUnmappedRow = ({
   reservationId,
   eventId,
   conflict,
-}: Pick<RoomMapping, 'reservationId' | 'eventId' | 'conflict'>): boolean =>
+}: Pick<StoredMapping, 'reservationId' | 'eventId' | 'conflict'>): boolean =>
   reservationId === null && eventId !== null && conflict?.kind !== 'moved';
 
-const asKnown = (row: RoomMapping): UnmatchedEvent => ({
+const asKnown = (row: StoredMapping): UnmatchedEvent => ({
   id: row.eventId!,
   iCalUId: row.iCalUId ?? '',
   originalStart: row.originalStart,

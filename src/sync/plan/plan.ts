@@ -12,7 +12,7 @@ import { failingAs } from '../store/failing.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
 import { roomsToPlan } from './plan-store.ts';
 import { summed, type Plan, type RoomRead } from './plan-summary.ts';
-import { createRoomReads, unknown, type RoomReadsOptions } from './room-reads.ts';
+import { createRoomReads, nothingPlanned, type RoomReadsOptions } from './room-reads.ts';
 
 export interface PlanOptions extends RoomReadsOptions {
   /** Rooms planned concurrently. */
@@ -103,7 +103,7 @@ export function createPlanner(options: PlanOptions) {
 
   const unread = (room: LeasedRoom): RoomRead => ({
     room,
-    ...unknown,
+    ...nothingPlanned,
     state: 'unread',
     error: 'It was not reached in time.',
     hint: `GET /plan?resource_id=${room.resourceId} reads it alone, and the command \`plan\` takes the time it needs.`,

@@ -26,7 +26,7 @@ export interface RoomReadsOptions {
   readonly brake: BrakePolicy;
 }
 
-export const unknown = { error: null, hint: null, found: null, run: null, isOutage: false } as const;
+export const nothingPlanned = { error: null, hint: null, found: null, run: null, isOutage: false } as const;
 
 /** A transaction is repeated so often with further reads of Outlook ... */
 const mostReads = 12;
@@ -52,14 +52,20 @@ export function createRoomReads(options: RoomReadsOptions) {
         leased(session, rooms, signal, () => planRooms(session, rooms, unseen, signal)),
       );
       if (run === null)
-        return all({ ...unknown, state: 'busy', error: 'A daemon works on this room.', hint: busyHint });
+        return all({
+          ...nothingPlanned,
+          state: 'busy',
+          error: 'A daemon works on this room.',
+          hint: busyHint,
+        });
       return rooms.map((room) => readOf(room, run));
     } catch (error) {
-      if (error instanceof GaveWay) return all({ ...unknown, state: 'busy', error: awaited, hint: busyHint });
+      if (error instanceof GaveWay)
+        return all({ ...nothingPlanned, state: 'busy', error: awaited, hint: busyHint });
       const failure = databaseFailure(error, 'plan a room');
       if (signal.aborted || !isExpected(failure)) throw error;
       const { message, hint = null, reach } = failure;
-      return all({ ...unknown, state: 'failed', error: message, hint, isOutage: reach === 'side' });
+      return all({ ...nothingPlanned, state: 'failed', error: message, hint, isOutage: reach === 'side' });
     }
   }
 
@@ -183,6 +189,6 @@ const leased = <T>(
 
 function readOf(room: LeasedRoom, run: Run): RoomRead {
   const found = run.rooms.get(room.id)!;
-  if (found.stopped === null) return { room, ...unknown, state: 'planned', found, run };
-  return { room, ...unknown, ...found.stopped, state: 'failed' };
+  if (found.stopped === null) return { room, ...nothingPlanned, state: 'planned', found, run };
+  return { room, ...nothingPlanned, ...found.stopped, state: 'failed' };
 }

@@ -8,7 +8,7 @@ import { stillWaits, waitFields, waitUnread } from '../store/waits.ts';
 import type {
   UnmappedRow,
   KnownEvent,
-  RoomMapping,
+  StoredMapping,
   ObservedEvent,
   Observed,
   Span,
@@ -57,7 +57,7 @@ export interface Listed {
  * reported, because they are created again.
  */
 export function compareListing(
-  mappings: readonly RoomMapping[],
+  mappings: readonly StoredMapping[],
   { events, window, remembered }: Listed,
   imports: boolean,
   show: (item: Item) => Item,
@@ -115,7 +115,7 @@ export function compareListing(
 
 /** What the listing means for a mapping with an event; null: nothing new. */
 function newsOf(
-  mapping: RoomMapping,
+  mapping: StoredMapping,
   event: OutlookEvent | undefined,
   window: Span,
 ): 'look' | 'missing' | null {

@@ -11,7 +11,7 @@ import {
   readCursor,
   rememberedOf,
   scanRequestOf,
-  type RoomMapping,
+  type StoredMapping,
   type Span,
 } from '../store/pull-store.ts';
 import { isFollowed, replaceMailbox, type LeasedRoom } from '../store/work-list.ts';
@@ -58,7 +58,7 @@ export async function fullScan(
   const remembered = await rememberedOf(db, room, events);
   const eventIds = events.map(({ id }) => id);
   const mappings = await mappingsOf(db, room, span, eventIds);
-  const compare = (known: readonly RoomMapping[]) =>
+  const compare = (known: readonly StoredMapping[]) =>
     compareListing(known, { events, window: span, remembered }, isFollowed(room), outlook.show);
   let found = compare(mappings);
   if (found.showsNothing && (await isNewMailbox(context, room, claim, cursor, signal))) {

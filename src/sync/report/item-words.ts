@@ -1,6 +1,6 @@
 /** Texts about times and changes of an item, in the booking system's time zone. */
 import { changedFields, fieldInWords, touchesTimes, type Item } from '../../item.ts';
-import type { Change } from './mapping-reports.ts';
+import type { LoggedChange } from './mapping-reports.ts';
 
 type Times = Pick<Item, 'startsAt' | 'endsAt' | 'allDay'>;
 
@@ -23,7 +23,7 @@ function localIn(zone: string, instant: string): { readonly day: string; readonl
 }
 
 /** Old and new values: `time from … to …; title from «…» to «…»`; empty: no known change. */
-export function changeInWords({ was, is, text }: Change, zone: string): string {
+export function changeInWords({ was, is, text }: LoggedChange, zone: string): string {
   // the log has no descriptions
   const changed = changedFields({ ...was, description: '' }, { ...is, description: '' });
   return [

@@ -65,7 +65,7 @@ export interface LogLine {
 }
 
 /** The followed side before and after a change. Of its text only is known whether it changed. */
-export interface Change {
+export interface LoggedChange {
   readonly was: Omit<Item, 'description'>;
   readonly is: Omit<Item, 'description'>;
   readonly text: boolean;
@@ -95,7 +95,7 @@ export interface Explained {
   readonly mapping: FullMapping | null;
   readonly standing: Standing | null;
   /** `change` null: none, or not known. */
-  readonly lines: readonly (LogLine & { readonly change: Change | null })[];
+  readonly lines: readonly (LogLine & { readonly change: LoggedChange | null })[];
 }
 
 export function createMappingReports(db: Database) {

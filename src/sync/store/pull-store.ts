@@ -259,7 +259,7 @@ export async function listWindow(session: Queryable, window: Window): Promise<Sp
 }
 
 /** A mapping of a room: the fields for matching it with an event. */
-export interface RoomMapping extends Omit<KnownEvent, 'eventId'> {
+export interface StoredMapping extends Omit<KnownEvent, 'eventId'> {
   readonly eventId: string | null;
   readonly revision: number;
   readonly reservationType: string | null;
@@ -282,7 +282,7 @@ export interface RoomMapping extends Omit<KnownEvent, 'eventId'> {
 export const bookedState = (style: string): string => `
   ${itemState} || CASE WHEN ${style} IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), ${style}) END`;
 
-/** SQL: mappings `m` of a room as `RoomMapping`; a condition follows. */
+/** SQL: mappings `m` of a room as `StoredMapping`; a condition follows. */
 export const mappedRows = `SELECT ${knownColumns}, m.reservation_type AS "reservationType", m.due_at IS NOT NULL AS due, m.present, m.revision,
     m.event_intent AS intent, m.conflict, m.ical_uid AS "iCalUId", m.series_master_id AS "seriesMasterId", m.outlook_seen AS "outlookSeen",
     ${instant('m.original_start')} AS "originalStart", i.booking
@@ -302,7 +302,7 @@ export const mappingsOf = (
   window: Span,
   eventIds: readonly string[],
 ) =>
-  queryRows<RoomMapping>(session, {
+  queryRows<StoredMapping>(session, {
     name: 'mappings_of',
     text: `${mappedRows}
       WHERE m.resource_id = $1 AND m.id IN (
