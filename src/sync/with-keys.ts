@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache';
 import type { Queryable } from '../database.ts';
 import type { Write } from '../event.ts';
 import type { ReservationKey } from '../item.ts';
+import { queryRows } from '../query.ts';
 import type { OutlookSide } from './outlook-side.ts';
 
 const most = 50_000;
@@ -15,7 +16,7 @@ export function withKeys(db: Queryable, outlook: OutlookSide): OutlookSide {
   async function read(reservations: readonly ReservationKey[]): Promise<void> {
     const unknown = reservations.filter((one) => !known.has(nameOf(one)));
     if (unknown.length === 0) return;
-    const { rows } = await db.query<ReservationKey & { key: string }>({
+    const rows = await queryRows<ReservationKey & { key: string }>(db, {
       name: 'keys_of',
       text: `SELECT k.kind AS type, k.id, k.key FROM unnest($1::text[], $2::bigint[]) AS r (kind, id)
         JOIN bridge_key k ON k.id = r.id AND k.kind = r.kind`,

@@ -3,6 +3,7 @@
  * would be cancelled because their event is gone, are counted in the database over all daemons. Too many wait for a person.
  */
 import type { Queryable } from '../../database.ts';
+import { queryRow, queryRows } from '../../query.ts';
 import type { Tell } from '../../facts.ts';
 import { brakes, type BrakeCount, type BrakePolicy, type Round } from '../decide/brake.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
@@ -22,19 +23,18 @@ interface Counted {
 
 /** Records and counts what is gone on one side and remains on the other. */
 export async function countRemovals(db: Queryable, resourceId: number): Promise<Counted> {
-  const { rows } = await db.query<{
+  const counts = await queryRow<{
     room_removing: number;
     room_synced: number;
     all_removing: number;
     all_synced: number;
     room_now: number;
     room_here: number;
-  }>({
+  }>(db, {
     name: 'count_removals',
     text: 'SELECT * FROM bridge_count_removals($1)',
     values: [resourceId],
   });
-  const counts = rows[0]!;
   return {
     room: { removing: counts.room_removing, synced: counts.room_synced },
     all: { removing: counts.all_removing, synced: counts.all_synced },
@@ -75,7 +75,7 @@ export function createBrake({ db, brake, tell, unseen = { removing: 0, synced: 0
       });
     const ids = removals.map(({ id }) => id);
     // one that was allowed before and failed waits with the others
-    const { rows } = await db.query<{ mapping_id: number; applied: boolean }>({
+    const rows = await queryRows<{ mapping_id: number; applied: boolean }>(db, {
       name: 'allowed_removals',
       text: `UPDATE bridge_removals SET applied_at = CASE WHEN $2 OR released_at IS NOT NULL THEN now() END
         WHERE mapping_id = ANY ($1) RETURNING mapping_id, applied_at IS NOT NULL AS applied`,

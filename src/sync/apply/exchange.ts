@@ -7,6 +7,7 @@ import { adapterError } from '../../adapter-error.ts';
 import { databaseFailure, isContended, sqlState, type Queryable } from '../../database.ts';
 import { Permanent } from '../../errors.ts';
 import { touchesTimes, type Item, type ItemChange } from '../../item.ts';
+import { queryColumn, queryRow } from '../../query.ts';
 import { Exact } from '../../narrow-encoding.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { workItemOf, isMapped, type Mapped, type WorkRow } from '../store/work-item.ts';
@@ -52,9 +53,9 @@ export function createExchange({ db, window, changeIn }: ExchangeOptions) {
     signal: AbortSignal,
   ): Promise<readonly Decision[]> {
     const changeOf = changeIn(room);
-    const { rows } = await db.query<{ due: WorkRow }>({
+    const rows = await queryColumn<WorkRow>(db, {
       name: 'leaving',
-      text: 'SELECT bridge_leaving($1, $2, $3, $4, $5, $6) AS due',
+      text: 'SELECT bridge_leaving($1, $2, $3, $4, $5, $6)',
       values: [
         room.resourceId,
         JSON.stringify(members.map((decision) => placeOf(decision, changeOf(decision).change))),
@@ -64,8 +65,7 @@ export function createExchange({ db, window, changeIn }: ExchangeOptions) {
         window.futureDays,
       ],
     });
-    const items = rows.map(({ due }) => workItemOf(due)).filter((item) => item !== null);
-    const mapped = items.filter(isMapped);
+    const mapped = rows.map(workItemOf).filter((item) => item !== null && isMapped(item));
     const read = await together(mapped.map((one) => readAndDecide(one, context, signal)));
     return read.filter((one): one is Decision => !isUnreadable(one) && isMove(one));
   }
@@ -78,10 +78,10 @@ export function createExchange({ db, window, changeIn }: ExchangeOptions) {
         argumentsOf(decision.mapped, change, bookingTook(decision, change)),
       );
       try {
-        const { rows } = await db.query<{
+        const { written, answers } = await queryRow<{
           written: Pick<Answer, 'latency'>;
           answers: Record<string, Omit<Answer, 'latency'>>;
-        }>({
+        }>(db, {
           name: 'write_exchange',
           text: `SELECT bridge_settle($1, $2, w.settlements) AS written, w.answers
             FROM bridge_write_exchange($1, $2, $3, $4, $5) w`,
@@ -97,8 +97,8 @@ export function createExchange({ db, window, changeIn }: ExchangeOptions) {
           item: decision.mapped,
           decision,
           written: writtenOf(decision.mapped, change, {
-            ...rows[0]!.answers[decision.mapped.id]!,
-            latency: rows[0]!.written.latency,
+            ...answers[decision.mapped.id]!,
+            latency: written.latency,
           }),
         }));
       } catch (error) {

@@ -10,6 +10,7 @@ import type { PullAction } from '../../facts.ts';
 import type { Id } from '../../id.ts';
 import { Exact } from '../../narrow-encoding.ts';
 import { itemFields, viewNames, type Item, type ItemChange, type ReservationKey } from '../../item.ts';
+import { findRow, queryValue } from '../../query.ts';
 import { itemsIn } from '../store/readable-items.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
 import { settlementRow, type Settlement } from '../store/settle.ts';
@@ -86,13 +87,13 @@ export function createWriteBooking(db: Queryable) {
       JSON.stringify(sent.settled),
     ];
     try {
-      const { rows } = await db.query<{ answer: Answer }>({
+      const answer = await queryValue<Answer>(db, {
         name: 'write_booking',
         text: `SELECT bridge_settle($1, $2, w.settlements) || w.answer AS answer
           FROM bridge_write_booking($1, $2, $3, $4, $5, $6) w`,
         values,
       });
-      return writtenOf(item, write, rows[0]!.answer);
+      return writtenOf(item, write, answer);
     } catch (error) {
       const result = failed(error, item, write);
       return result.outcome === 'taken' && isConstraint(error)
@@ -104,19 +105,18 @@ export function createWriteBooking(db: Queryable) {
   /** The message for a refusal by a constraint, whose own text says nothing to a user: names the reservation there, as bridge_met does. */
   async function takenBy(room: LeasedRoom, item: WorkItem, write: BookingWrite): Promise<string> {
     const place = placeOf(item, write);
-    const { rows } = await db.query<{ other: string }>({
+    const other = await findRow<{ name: string }>(db, {
       name: 'time_taken_by',
-      text: `SELECT i.reservation_type || '/' || coalesce(bridge_key_of(i.reservation_type, i.reservation_id), i.reservation_id::text) AS other
+      text: `SELECT i.reservation_type || '/' || coalesce(bridge_key_of(i.reservation_type, i.reservation_id), i.reservation_id::text) AS name
         FROM ${itemsIn('i', '$1', '$2', '$3')}
         WHERE i.unreadable IS NULL AND i.starts_at < $3::timestamptz AND i.ends_at > $2::timestamptz
           AND NOT (i.reservation_type = $4 AND i.reservation_id = $5) IS TRUE
         ORDER BY i.starts_at LIMIT 1`,
       values: [room.resourceId, place?.startsAt ?? null, place?.endsAt ?? null, ...reservationOf(item)],
     });
-    const [other] = rows;
-    return other === undefined
+    return other === null
       ? 'The time is taken in the booking system, which allows one reservation at a time.'
-      : `The time is taken in room ${room.name} by ${other.other}.`;
+      : `The time is taken in room ${room.name} by ${other.name}.`;
   }
 
   function failed(error: unknown, { attempt }: WorkItem, write: BookingWrite): BookingWritten {

@@ -3,7 +3,7 @@ import { readAbilities } from '../../abilities.ts';
 import { Permanent } from '../../errors.ts';
 import type { Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
-import { findRow, queryColumn, queryRows } from '../../query.ts';
+import { findRow, queryColumn, queryRows, queryValue } from '../../query.ts';
 import { lockRooms, noteChanges, ofMappings } from './requests.ts';
 import { queryItems } from '../store/readable-items.ts';
 import type { Window } from '../store/work-list.ts';
@@ -80,13 +80,13 @@ export async function cancelReservation(db: Queryable, type: string, id: Id): Pr
     throw new Permanent('The booking system is only read from: its adapter is declared one-way.', {
       hint: 'Cancel the reservation in the booking system.',
     });
-  const { rows } = await db.query<{ was: boolean }>({
+  const wasActive = await queryValue<boolean>(db, {
     name: 'cancel_item',
-    text: 'SELECT bridge_cancel_item($1, $2::bigint, $3) AS was',
+    text: 'SELECT bridge_cancel_item($1, $2::bigint, $3)',
     values: [type, id, note],
   });
   await noteChanges(db, [{ type, id }]);
-  if (!rows[0]!.was) return false;
+  if (!wasActive) return false;
   await db.query({
     name: 'log_cancel',
     text: `
@@ -162,12 +162,12 @@ export async function requestVerification(db: Queryable, room: number, mapping: 
 
 /** Whether the event of this mapping is still to be verified, or the result to be settled. */
 export async function stillUnverified(db: Queryable, mapping: number): Promise<boolean> {
-  const { rows } = await db.query<{ open: boolean }>({
+  const mapped = await findRow<{ open: boolean }>(db, {
     name: 'still_unseen',
     text: `SELECT sync_status NOT IN ('cancelled', 'error') AND (sync_status <> 'conflict' AND outlook_news IS NOT NULL
         OR coalesce(due_at <= clock_timestamp(), false)) AS open
       FROM bridge_mappings WHERE id = $1`,
     values: [mapping],
   });
-  return rows[0]?.open === true;
+  return mapped?.open === true;
 }

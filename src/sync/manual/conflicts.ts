@@ -2,6 +2,7 @@
 import type { Database, Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import type { Item } from '../../item.ts';
+import { queryRows } from '../../query.ts';
 import { underFoldLock } from './requests.ts';
 import type { BeginCall } from './call.ts';
 import { failingAs } from '../store/failing.ts';
@@ -148,7 +149,7 @@ export async function readConflicts(
   id: number | null,
   { resourceId, kind, text }: ConflictFilter = any,
 ): Promise<OpenConflict[]> {
-  const { rows } = await reader.query<OpenConflict & { starts_at: Date | null }>({
+  const rows = await queryRows<OpenConflict & { starts_at: Date | null }>(reader, {
     name: 'open_conflicts',
     text: `
         SELECT c.*, md5(concat_ws('|', c.kind, c.fields, c.booking, c.outlook)) AS version FROM (

@@ -74,7 +74,7 @@ export function createHeldRemovals(db: Database, begin: BeginCall) {
   async function release({ resourceId, mappings }: HeldChoice, signal: AbortSignal): Promise<ItemOutcome[]> {
     const call = await begin(signal);
     const chosen = await underFoldLock(db, async (client) => {
-      const { rows } = await client.query<Chosen>({
+      const rows = await queryRows<Chosen>(client, {
         name: 'release_held',
         text: releaseText,
         values: [resourceId, mappings],

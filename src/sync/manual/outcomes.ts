@@ -2,6 +2,7 @@
 import type { Queryable } from '../../database.ts';
 import type { PullAction, PushAction } from '../../facts.ts';
 import type { Id } from '../../id.ts';
+import { queryRows } from '../../query.ts';
 import { workError } from '../store/mapping-sql.ts';
 
 /** `held`: by the brake, until a person decides. `pending`: not done yet. */
@@ -51,7 +52,7 @@ export async function readOutcomes(
   mark: number,
   counted: readonly CountedAction[] = changes,
 ): Promise<ItemOutcome[]> {
-  const { rows } = await db.query<OutcomeRow>({
+  const rows = await queryRows<OutcomeRow>(db, {
     name: 'read_outcomes',
     text: `
       SELECT ${chosenColumns}, m.sync_status AS status, m.conflict ->> 'kind' AS kind, m.due_at IS NOT NULL AS due, m.outlook_event_id AS "eventId",

@@ -49,7 +49,7 @@ export function createPolling(db: Database, begin: BeginCall) {
   /** Polls every calendar, or one, and returns the results. Rooms without changes from Outlook are only compared. */
   async function poll(kind: PollKind, resourceId: number | null, signal: AbortSignal): Promise<Polled[]> {
     const call = await begin(signal);
-    const { rows: requested } = await db.query<{ id: number; at: Date }>({
+    const requested = await queryRows<{ id: number; at: Date }>(db, {
       name: 'ask_to_poll',
       text: `
         UPDATE bridge_room_state s SET pull_due_at = now(), asked_at = now(), retry_at = NULL, updated_at = now(),

@@ -3,7 +3,7 @@ import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
 import type { BookedItem } from '../../appearance.ts';
 import type { Item, ReservationKey } from '../../item.ts';
-import { queryRow } from '../../query.ts';
+import { queryRow, queryRows } from '../../query.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { bookedState, mappedRows, type StoredMapping } from '../store/pull-store.ts';
 import type { ConflictNote, Whereabouts } from '../store/work-item.ts';
@@ -101,9 +101,9 @@ export async function readCandidates(
   item: Item,
   window: Window,
 ): Promise<Candidates> {
-  const { rows } = await db.query<
+  const rows = await queryRows<
     PropertiesRecord & Pick<Candidates, 'inWindow' | 'revives' | 'isCancelledDate' | 'ownInstead'>
-  >({
+  >(db, {
     name: 'read_candidates',
     text: `
       SELECT $5::timestamptz < w.closes AND $6::timestamptz > w.opens AS "inWindow",
@@ -134,7 +134,7 @@ export async function readCandidates(
     ],
   });
   const { inWindow, revives, isCancelledDate, ownInstead, ...properties } = rows[0]!;
-  const { rows: mappings } = await db.query<StoredMapping>({
+  const mappings = await queryRows<StoredMapping>(db, {
     name: 'candidates_of',
     text: `${mappedRows}
       WHERE m.reservation_id IS NOT NULL AND m.resource_id = $1 AND m.outlook_item_id = $2 AND m.id IN (

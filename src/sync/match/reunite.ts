@@ -4,6 +4,7 @@
  */
 import type { Queryable } from '../../database.ts';
 import { unlessItemFails } from '../../errors.ts';
+import { queryRows } from '../../query.ts';
 import type { OutlookEvent } from '../../event.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
 import { instant, mappedRows, type StoredMapping, type Span } from '../store/pull-store.ts';
@@ -27,7 +28,7 @@ export async function reunite(
   span: () => Promise<Span>,
   signal: AbortSignal,
 ): Promise<void> {
-  const { rows } = await db.query<StoredMapping>({
+  const rows = await queryRows<StoredMapping>(db, {
     name: 'lost_and_found',
     text: `${mappedRows} WHERE m.resource_id = $1 AND m.outlook_item_id = $2 AND (m.outlook_news = 'gone' OR m.reservation_id IS NULL)
       ORDER BY m.starts_at, m.id`,
@@ -114,7 +115,7 @@ async function readInstances(
   masters: readonly string[],
 ): Promise<KnownInstance[]> {
   if (masters.length === 0) return [];
-  const { rows } = await db.query<KnownInstance>({
+  const rows = await queryRows<KnownInstance>(db, {
     name: 'known_instances',
     text: `
       SELECT * FROM (

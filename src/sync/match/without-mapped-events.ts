@@ -1,5 +1,6 @@
 /** A search by extended properties, without the events of other reservations. */
 import type { Queryable } from '../../database.ts';
+import { queryRows } from '../../query.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 
 /**
@@ -12,7 +13,7 @@ export function withoutMappedEvents(db: Queryable, outlook: OutlookSide): Outloo
     async find(room, properties, signal) {
       const found = await outlook.find(room, properties, signal);
       if (found.length === 0) return found;
-      const { rows } = await db.query<{ id: string }>({
+      const rows = await queryRows<{ id: string }>(db, {
         name: 'mapped_events',
         text: `SELECT m.outlook_event_id AS id FROM bridge_resource_mappings r JOIN bridge_mappings m ON m.outlook_item_id = r.outlook_item_id
           WHERE $1 IN (r.outlook_item_id, r.outlook_object_id) AND m.outlook_event_id = ANY ($2) AND m.sync_status <> 'cancelled' AND m.reservation_id IS NOT NULL

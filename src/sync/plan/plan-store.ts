@@ -1,7 +1,7 @@
 /** Queries of a plan besides those of a sync. */
 import type { Queryable } from '../../database.ts';
 import type { Item } from '../../item.ts';
-import { queryColumn, queryRow } from '../../query.ts';
+import { queryColumn, queryRow, queryRows } from '../../query.ts';
 import { itemState } from '../store/mapping-sql.ts';
 import { bookedState } from '../store/pull-store.ts';
 import { itemsOf } from '../store/readable-items.ts';
@@ -12,7 +12,7 @@ import { planned, type Planned } from './plan-words.ts';
 
 /** The active rooms, or one of them, to be compared with both sides. */
 export async function roomsToPlan(db: Queryable, resourceId: number | null): Promise<LeasedRoom[]> {
-  const { rows } = await db.query<LeasedRoom>({
+  const rows = await queryRows<LeasedRoom>(db, {
     name: 'rooms_to_plan',
     text: `${rooms} WHERE r.active = 1 AND ($1::integer IS NULL OR r.resource_id = $1) ORDER BY r.resource_id`,
     values: [resourceId],
@@ -41,12 +41,11 @@ const toBeCompared = (room: LeasedRoom): LeasedRoom => ({
 
 /** The room in this transaction; `again`: a full scan was made in it. */
 export async function roomNow(db: Queryable, room: LeasedRoom, again: boolean): Promise<LeasedRoom> {
-  const { rows } = await db.query<LeasedRoom>({
+  const now = await queryRow<LeasedRoom>(db, {
     name: 'room_now',
     text: `${rooms} WHERE r.id = $1`,
     values: [room.id],
   });
-  const now = rows[0]!;
   return { ...toBeCompared(now), baselined: again && now.baselined };
 }
 
@@ -87,7 +86,7 @@ export async function readRefusals(
   db: Queryable,
   all: readonly LeasedRoom[],
 ): Promise<ReadonlyMap<string, string>> {
-  const { rows } = await db.query<{ event: string; error: string }>({
+  const rows = await queryRows<{ event: string; error: string }>(db, {
     name: 'read_refusals',
     text: `SELECT m.outlook_event_id AS event, m.error_message AS error
       FROM bridge_mappings m, LATERAL (SELECT bridge_style(m.resource_id) AS style OFFSET 0) own
@@ -136,7 +135,7 @@ export async function restingAfter(
   logged: number,
   held: ReadonlySet<number>,
 ): Promise<{ readonly room: number; readonly mapping: number; readonly planned: Planned }[]> {
-  const { rows } = await db.query<Row>({
+  const rows = await queryRows<Row>(db, {
     name: 'resting_after_plan',
     text: `
       SELECT m.id, r.id AS room, m.reservation_type AS type, m.reservation_id AS reservation, m.outlook_event_id AS event,
@@ -191,7 +190,7 @@ export async function countEqual(
   touched: readonly number[],
   window: Window,
 ): Promise<ReadonlyMap<number, number>> {
-  const { rows } = await db.query<{ room: number; equal: number }>({
+  const rows = await queryRows<{ room: number; equal: number }>(db, {
     name: 'count_equal',
     text: `SELECT r.id AS room, count(*) AS equal FROM bridge_mappings m JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id,
         bridge_window($3, $4) w
@@ -206,7 +205,7 @@ export async function countEqual(
 /** The active rooms of these reservations, former ones included. */
 export async function roomsOf(db: Queryable, written: readonly string[]): Promise<number[]> {
   if (written.length === 0) return [];
-  const { rows } = await db.query<{ id: number }>({
+  const rows = await queryRows<{ id: number }>(db, {
     name: 'rooms_of',
     text: `
       WITH written AS (SELECT split_part(key, '/', 1) AS type, split_part(key, '/', 2)::bigint AS id FROM unnest($1::text[]) AS key),

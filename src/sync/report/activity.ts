@@ -79,12 +79,12 @@ export function createActivity(db: Database) {
   /** From a change on one side to its acceptance by the other, over the last `hours`. */
   async function latency(hours: number): Promise<LatencyHistory> {
     const seconds = (hours * 3_600) / steps;
-    const { rows } = await db.query<Group>({
+    const rows = await queryRows<Group>(db, {
       name: 'latency_history',
       text: latencyText,
       values: [seconds, steps, doneInOutlook, bounds],
     });
-    const { rows: beside } = await db.query<{ direction: Direction; count: number }>({
+    const beside = await queryRows<{ direction: Direction; count: number }>(db, {
       name: 'backfilled',
       text: backfilledText,
       values: [seconds, steps, doneInOutlook, broughtOver],

@@ -1,6 +1,7 @@
 /** Addresses of reservations in the booking system, if the adapter has them (`url`). */
 import type { Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
+import { queryRows, queryValue } from '../../query.ts';
 import { itemsOf } from '../store/readable-items.ts';
 
 interface Named {
@@ -13,12 +14,12 @@ export async function linksOf(
   db: Queryable,
   reservations: readonly Named[],
 ): Promise<ReadonlyMap<string, string>> {
-  const { rows: known } = await db.query<{ known: boolean }>({
+  const isKnown = await queryValue<boolean>(db, {
     name: 'links_known',
-    text: `SELECT bridge_view_has('{url}') AS known`,
+    text: `SELECT bridge_view_has('{url}')`,
   });
-  if (!known[0]!.known || reservations.length === 0) return new Map();
-  const { rows } = await db.query<{ key: string; url: string }>({
+  if (!isKnown || reservations.length === 0) return new Map();
+  const rows = await queryRows<{ key: string; url: string }>(db, {
     name: 'links',
     text: `SELECT DISTINCT u.type || '/' || u.id AS key, i.url
       FROM jsonb_to_recordset($1) AS u (type text, id bigint)

@@ -1,7 +1,7 @@
 /** Cancellations: their list, statistics, and those still to be processed. Reads only. */
 import type { Database } from '../../database.ts';
 import type { Id } from '../../id.ts';
-import { queryValue } from '../../query.ts';
+import { queryRows, queryValue } from '../../query.ts';
 import { itemsOf } from '../store/readable-items.ts';
 import { findDiffering } from '../manual/cancellation-store.ts';
 import { failingAs } from '../store/failing.ts';
@@ -70,7 +70,7 @@ export function createCancellationReports(db: Database, window: Window) {
     limit: number,
     direction: string | null,
   ): Promise<{ total: number; reservations: CancelledReservation[] }> {
-    const { rows } = await db.query<CancelledReservation & { total: number }>({
+    const rows = await queryRows<CancelledReservation & { total: number }>(db, {
       name: 'cancelled_reservations',
       text: `${listText} AND ($2::text IS NULL OR m.sync_direction = $2) ORDER BY m.updated_at DESC, m.id DESC LIMIT $1`,
       values: [limit, direction],

@@ -6,7 +6,7 @@ import { cachedFor } from '../../calls.ts';
 import type { Queryable } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { readId } from '../../id.ts';
-import { queryRow, queryValue } from '../../query.ts';
+import { queryRow, queryRows, queryValue } from '../../query.ts';
 import { isUuid, keyId } from '../../keys.ts';
 import { failingAs } from '../store/failing.ts';
 
@@ -28,7 +28,7 @@ export const createReservationTypes = (db: Queryable): (() => Promise<readonly s
   failingAs(
     'read the types of reservations',
     cachedFor(keptMs, async () => {
-      const { rows } = await db.query<{ value: string }>({
+      const rows = await queryRows<{ value: string }>(db, {
         name: 'reservation_types',
         text: `SELECT value FROM bridge_settings WHERE name = 'reservation_types'`,
       });
@@ -63,12 +63,12 @@ export function createKeys(db: Queryable) {
   /** A uuid in the letter case of its key: as given if there is such a key, else in lower case, as PostgreSQL prints uuids. */
   async function inStoredCase(kind: string, key: string): Promise<string> {
     if (!isUuid(key) || key === key.toLowerCase()) return key;
-    const { rows } = await db.query<{ exact: boolean }>({
+    const exact = await queryValue<boolean>(db, {
       name: 'key_in_this_case',
       text: 'SELECT EXISTS (SELECT FROM bridge_key WHERE kind = $1 AND key = $2) AS exact',
       values: [kind, key],
     });
-    return rows[0]!.exact ? key : key.toLowerCase();
+    return exact ? key : key.toLowerCase();
   }
 
   const resourceOf = (key: string) =>
@@ -88,7 +88,7 @@ export function createKeys(db: Queryable) {
       for (const { kind, id } of numbersIn(found)) wanted.set(`${kind}/${id}`, { kind, id });
     });
     if (wanted.size === 0) return value;
-    const { rows } = await db.query<{ name: string; key: string }>({
+    const rows = await queryRows<{ name: string; key: string }>(db, {
       name: 'keys_of_numbers',
       text: `SELECT k.kind || '/' || k.id AS name, k.key FROM unnest($1::text[], $2::bigint[]) AS n (kind, id)
         JOIN bridge_key k ON k.id = n.id AND k.kind = n.kind`,

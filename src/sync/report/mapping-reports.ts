@@ -2,6 +2,7 @@
 import type { Database } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { differingFields, type BothSides, type Item } from '../../item.ts';
+import { queryRows } from '../../query.ts';
 import { failingAs } from '../store/failing.ts';
 import {
   itemState,
@@ -102,7 +103,7 @@ export function createMappingReports(db: Database) {
   /** The chosen mappings, the soonest first and past ones last, and their number. */
   async function list(choice: MappingChoice): Promise<{ total: number; mappings: ListedMapping[] }> {
     const { type, reservationId, resourceId, status, limit } = choice;
-    const { rows } = await db.query<ListedMapping & { total: number }>({
+    const rows = await queryRows<ListedMapping & { total: number }>(db, {
       // unnamed: the choice decides which index helps, so PostgreSQL plans each query by itself
       text: listText,
       values: [type, reservationId, resourceId, status, limit],

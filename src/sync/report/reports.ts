@@ -1,6 +1,6 @@
 /** The sync as a whole: pending items, statistics, queue, latency. Reads only. */
 import type { Database } from '../../database.ts';
-import { queryRow, queryValue } from '../../query.ts';
+import { queryRow, queryRows, queryValue } from '../../query.ts';
 import { failingAs } from '../store/failing.ts';
 import { itemsOf } from '../store/readable-items.ts';
 import { broughtOver, type Percentiles } from './activity.ts';
@@ -58,7 +58,7 @@ export function createReports(db: Database) {
     limit: number,
     resourceId: number | null,
   ): Promise<{ total: number; items: MappingReport[] }> {
-    const { rows } = await db.query<MappingReport & { total: number }>({
+    const rows = await queryRows<MappingReport & { total: number }>(db, {
       name: 'pending_items',
       text: `
         SELECT ${mappingColumns}, ${mappingError}, coalesce(m.booking_seen ->> 'title', i.title) AS title, m.total
@@ -80,7 +80,7 @@ export function createReports(db: Database) {
 
   /** Mappings by status, type and direction. */
   async function statistics(): Promise<Statistics> {
-    const { rows } = await db.query<{ type: string; direction: string; status: SyncStatus; count: number }>({
+    const rows = await queryRows<{ type: string; direction: string; status: SyncStatus; count: number }>(db, {
       name: 'mapping_statistics',
       text: `
         SELECT coalesce(reservation_type, 'unknown') AS type, sync_direction AS direction, sync_status AS status, count(*)

@@ -2,6 +2,7 @@
 import type { Database } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { differingFields, type BothSides, type Item } from '../../item.ts';
+import { queryRow, queryRows } from '../../query.ts';
 import { failingAs } from '../store/failing.ts';
 import { itemsIn, itemsOf } from '../store/readable-items.ts';
 import { linkOf, linksOf } from './booking-links.ts';
@@ -65,16 +66,18 @@ const mostCalendarItems = 1_000;
 export function createRoomCalendar(db: Database) {
   /** The day or week (from Monday) of `date` (YYYY-MM-DD; null: today). */
   async function read(resourceId: number, span: 'day' | 'week', date: string | null): Promise<RoomCalendar> {
-    const { rows: settings } = await db.query<{ timezone: string; today: string; asOf: Date | null }>({
-      name: 'calendar_settings',
-      text: settingsText,
-      values: [resourceId],
-    });
-    const { timezone, today, asOf } = settings[0]!;
+    const { timezone, today, asOf } = await queryRow<{ timezone: string; today: string; asOf: Date | null }>(
+      db,
+      {
+        name: 'calendar_settings',
+        text: settingsText,
+        values: [resourceId],
+      },
+    );
     const asked = date ?? today;
     const from = span === 'day' ? asked : mondayOf(asked);
     const to = span === 'day' ? asked : addDays(from, 6);
-    const { rows } = await db.query<Row & { total: number; opens: Date; closes: Date }>({
+    const rows = await queryRows<Row & { total: number; opens: Date; closes: Date }>(db, {
       name: 'room_calendar',
       text: calendarText,
       values: [resourceId, timezone, from, to, mostCalendarItems],

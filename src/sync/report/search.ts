@@ -5,6 +5,7 @@ import type { Database } from '../../database.ts';
 import { Retryable } from '../../errors.ts';
 import type { Id } from '../../id.ts';
 import type { Item } from '../../item.ts';
+import { queryRow, queryRows } from '../../query.ts';
 import { failingAs } from '../store/failing.ts';
 import { linkOf, linksOf } from './booking-links.ts';
 import { itemsOf, queryItems, type ItemSource } from '../store/readable-items.ts';
@@ -75,11 +76,15 @@ export function createSearch(db: Database) {
   }
 
   async function find(query: string, limit: number): Promise<Found> {
-    const { rows } = await db.query<{ timezone: string; today: string; types: string[]; hasKeys: boolean }>({
+    const { timezone, today, types, hasKeys } = await queryRow<{
+      timezone: string;
+      today: string;
+      types: string[];
+      hasKeys: boolean;
+    }>(db, {
       name: 'search_settings',
       text: settingsText,
     });
-    const { timezone, today, types, hasKeys } = rows[0]!;
     const understood = understand(query, today, types, hasKeys);
     const exact = await byId(understood);
     // an Outlook id is not also a text
@@ -101,7 +106,7 @@ export function createSearch(db: Database) {
 
   async function byId({ reservation, outlookId }: Understood): Promise<Candidate[]> {
     if (reservation === null && outlookId === null) return [];
-    const { rows } = await db.query<Candidate>({
+    const rows = await queryRows<Candidate>(db, {
       text: byIdText,
       values: [reservation?.type ?? null, reservation?.id ?? null, outlookId],
     });

@@ -1,6 +1,6 @@
 /** Claims in our tables (see decide/claim.ts), mailboxes named by two rows, and the rooms that are held because of either. */
 import type { Queryable } from '../../database.ts';
-import { callFunction, queryRow, queryRows } from '../../query.ts';
+import { callFunction, findRow, queryRow, queryRows } from '../../query.ts';
 import type { LeasedRoom } from './work-list.ts';
 
 /** Our own records of a room's claim. */
@@ -53,13 +53,13 @@ export const noteClaim = (
 
 /** The next number of the installation, committed before it is written to a mailbox; null: the lease is lost. */
 export async function raiseClaim(db: Queryable, room: LeasedRoom): Promise<number | null> {
-  const { rows } = await db.query<{ number: number }>({
+  const raised = await findRow<{ number: number }>(db, {
     name: 'raise_claim',
     text: `UPDATE bridge_room_state SET claim_number = nextval('bridge_claim_seq')
       WHERE resource_mapping_id = $1 AND lease_epoch = $2 RETURNING claim_number AS number`,
     values: [room.id, room.epoch],
   });
-  return rows[0]?.number ?? null;
+  return raised?.number ?? null;
 }
 
 /** Records that this database was set back: no daemon writes until a person confirms. */
@@ -110,7 +110,8 @@ export async function followMailbox(db: Queryable, room: LeasedRoom): Promise<vo
  * that is void now; null: there was none.
  */
 export async function takeOver(db: Queryable, resourceId: number): Promise<string | null> {
-  const { rows } = await db.query<{ found: string }>(
+  const held = await findRow<{ found: string }>(
+    db,
     `WITH held AS (
        SELECT s.resource_mapping_id AS id, s.claim_found AS found FROM bridge_room_state s
        JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
@@ -122,5 +123,5 @@ export async function takeOver(db: Queryable, resourceId: number): Promise<strin
      SELECT found, bridge_wake() FROM held`,
     [resourceId],
   );
-  return rows[0]?.found ?? null;
+  return held?.found ?? null;
 }

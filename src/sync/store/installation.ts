@@ -2,6 +2,7 @@
 import type { Queryable } from '../../database.ts';
 import type { AppearanceSettings } from '../../appearance.ts';
 import { Invalid } from '../../errors.ts';
+import { queryRows } from '../../query.ts';
 
 export interface Installation {
   /** Namespace of the idempotency keys, created by `migrate`. */
@@ -18,7 +19,10 @@ export async function readInstallation(
   timezone: string,
   adapter: string,
 ): Promise<Installation> {
-  const { rows } = await db.query<{ name: string; value: string }>('SELECT name, value FROM bridge_settings');
+  const rows = await queryRows<{ name: string; value: string }>(
+    db,
+    'SELECT name, value FROM bridge_settings',
+  );
   const settings = new Map(rows.map((row) => [row.name, row.value]));
   for (const [name, variable, wanted] of [
     ['timezone', 'BOOKING_TIMEZONE', timezone],

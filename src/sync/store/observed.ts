@@ -157,24 +157,21 @@ export async function storeFullScan(
     mapped,
     unmapped,
   }: Pick<FullScan, 'attachments' | 'mapped' | 'unmapped'>) => {
-    const { rows } = await db.query<{ last: boolean }>({
-      name: 'store_full_scan',
-      text: 'SELECT bridge_baselined($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS last',
-      values: [
-        room.id,
-        room.epoch,
-        JSON.stringify(attachments),
-        found.reportedAt,
-        JSON.stringify(mapped),
-        JSON.stringify(unmapped),
-        found.links,
-        found.window.from,
-        found.window.to,
-        found.pollMs,
-        found.request,
-      ],
-    });
-    isLast = rows[0]!.last;
+    isLast = await callFunction<boolean>(
+      db,
+      'bridge_baselined',
+      room.id,
+      room.epoch,
+      JSON.stringify(attachments),
+      found.reportedAt,
+      JSON.stringify(mapped),
+      JSON.stringify(unmapped),
+      found.links,
+      found.window.from,
+      found.window.to,
+      found.pollMs,
+      found.request,
+    );
   };
   const refused = await allOrEach(
     () => finish(found),

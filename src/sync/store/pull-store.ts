@@ -4,7 +4,7 @@ import type { OutlookEvent } from '../../event.ts';
 import type { BookedItem } from '../../appearance.ts';
 import type { Id } from '../../id.ts';
 import type { Item, ReservationKey } from '../../item.ts';
-import { callFunction, queryRows } from '../../query.ts';
+import { callFunction, findRow, queryRow, queryRows, queryValue } from '../../query.ts';
 import { itemState } from './mapping-sql.ts';
 import type { Hint, LeasedRoom, Window } from './work-list.ts';
 import type { WaitsFor } from './waits.ts';
@@ -103,7 +103,7 @@ export async function readCursor(
   db: Queryable,
   room: LeasedRoom,
 ): Promise<{ readonly links: string[] | null; readonly from: string | null; readonly isFirst: boolean }> {
-  const { rows } = await db.query<{ links: string[] | null; from: Date | null; first: boolean }>({
+  const rows = await queryRows<{ links: string[] | null; from: Date | null; first: boolean }>(db, {
     name: 'read_cursor',
     text: `SELECT delta_links AS links, window_from AS "from", pulled_at IS NULL AS first FROM bridge_room_state
       WHERE resource_mapping_id = $1`,
@@ -129,7 +129,7 @@ export async function beginPull(
   { pollMs, unheardMs, spacing }: NextPoll,
   window: Window,
 ): Promise<Begun> {
-  const { rows } = await db.query<Omit<Begun, 'span'> & Instants>({
+  const begun = await queryRow<Omit<Begun, 'span'> & Instants>(db, {
     name: 'begin_pull',
     text: `SELECT b.*, b.rung AS "requestedAt", ${windowColumns} FROM bridge_begin_pull($1, $2, $3, $4, $5, $6) b, bridge_window($7, $8)`,
     values: [
@@ -143,7 +143,7 @@ export async function beginPull(
       window.futureDays,
     ],
   });
-  return { ...rows[0]!, span: spanOf(rows[0]!) };
+  return { ...begun, span: spanOf(begun) };
 }
 
 /** A room is active for so long after a change in Outlook; the same as in `bridge_begin_pull`. */
@@ -151,14 +151,14 @@ const activeMinutes = 10;
 
 /** The share of active rooms among the polled ones, 0 to 1. */
 export async function activeShare(db: Queryable): Promise<number> {
-  const { rows } = await db.query<{ share: number | null }>({
+  const share = await queryValue<number | null>(db, {
     name: 'active_share',
     text: `SELECT avg(coalesce(s.active_at > now() - $1::integer * interval '1 minute', false)::integer)::float8 AS share
       FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
       WHERE r.active = 1 AND r.sync_direction <> 'booking_to_outlook'`,
     values: [activeMinutes],
   });
-  return rows[0]?.share ?? 0;
+  return share ?? 0;
 }
 
 /** SQL: the time in $3 milliseconds. */
@@ -227,7 +227,7 @@ export const scanAgain = (db: Queryable, room: LeasedRoom, inMs: number) =>
 
 /** For a room whose Outlook is not followed: discards requests for delta rounds. Returns whether a full scan was requested. */
 export async function pullNothing(db: Queryable, room: LeasedRoom): Promise<boolean> {
-  const { rows } = await db.query<{ compare: boolean }>({
+  const asked = await findRow<{ compare: boolean }>(db, {
     name: 'pull_nothing',
     text: `WITH asked AS (
         UPDATE bridge_room_state SET pull_due_at = NULL, next_poll_at = NULL, sure_at = NULL, hinted_at = NULL
@@ -237,7 +237,7 @@ export async function pullNothing(db: Queryable, room: LeasedRoom): Promise<bool
       SELECT compare FROM asked`,
     values: [room.id, room.epoch],
   });
-  return rows[0]?.compare ?? false;
+  return asked?.compare ?? false;
 }
 
 interface Instants {
@@ -250,12 +250,12 @@ const spanOf = ({ from, to }: Instants): Span => ({ from: from.toISOString(), to
 
 /** The window, wider by a day on each side: all-day events float, and Graph matches them in UTC. */
 export async function listWindow(session: Queryable, window: Window): Promise<Span> {
-  const { rows } = await session.query<Instants>({
+  const instants = await queryRow<Instants>(session, {
     name: 'list_window',
     text: `SELECT ${windowColumns} FROM bridge_window($1, $2)`,
     values: [window.pastDays, window.futureDays],
   });
-  return spanOf(rows[0]!);
+  return spanOf(instants);
 }
 
 /** A mapping of a room: the fields for matching it with an event. */
@@ -335,12 +335,12 @@ export type ScanRequest = string | null;
 /** The last request for a full scan of this room. */
 export async function scanRequestOf(db: Queryable, room: LeasedRoom): Promise<ScanRequest> {
   // as text: a Date has no microseconds
-  const { rows } = await db.query<{ request: ScanRequest }>({
+  const state = await findRow<{ request: ScanRequest }>(db, {
     name: 'scan_request_of',
     text: 'SELECT scan_requested_at::text AS request FROM bridge_room_state WHERE resource_mapping_id = $1',
     values: [room.id],
   });
-  return rows[0]?.request ?? null;
+  return state?.request ?? null;
 }
 
 /** A mapping whose event was reported as removed and is not verified yet. */
@@ -392,14 +392,14 @@ export async function readRequested(
   db: Queryable,
   room: LeasedRoom,
 ): Promise<{ readonly pulls: boolean; readonly hints: readonly Hint[] }> {
-  const { rows } = await db.query<{ pulls: boolean; hints: readonly Hint[] }>({
+  const requested = await findRow<{ pulls: boolean; hints: readonly Hint[] }>(db, {
     name: 'read_requested',
     text: `SELECT coalesce(pull_due_at <= clock_timestamp(), false) AS pulls,
         CASE WHEN hinted_at <= clock_timestamp() THEN bridge_hints_of($1) ELSE '[]' END AS hints
       FROM bridge_room_state WHERE resource_mapping_id = $1`,
     values: [room.id],
   });
-  return rows[0] ?? { pulls: false, hints: [] };
+  return requested ?? { pulls: false, hints: [] };
 }
 
 /** The reservations of these events in this room according to the log and the table of meetings. */
@@ -409,7 +409,7 @@ export async function rememberedOf(
   events: readonly OutlookEvent[],
 ): Promise<ReadonlyMap<string, ReservationKey>> {
   if (events.length === 0) return new Map();
-  const { rows } = await db.query<{ event: string; type: string; id: Id }>({
+  const rows = await queryRows<{ event: string; type: string; id: Id }>(db, {
     name: 'remembered_of',
     text: `
       SELECT DISTINCT ON (e.event) e.event, k.type, k.id

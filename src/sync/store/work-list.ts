@@ -123,12 +123,12 @@ const foldEach = (session: Queryable, window: Window, most: number) =>
 
 /** Folds changes put aside earlier whose retry is due. Returns whether there were any. */
 export async function foldAgain(db: Queryable, window: Window): Promise<boolean> {
-  const { rows } = await db.query<{ waits: boolean }>({
+  const waits = await queryValue<boolean>(db, {
     name: 'read_unfolded',
-    text: 'SELECT EXISTS (SELECT FROM bridge_unfolded WHERE retry_at <= clock_timestamp()) AS waits',
+    text: 'SELECT EXISTS (SELECT FROM bridge_unfolded WHERE retry_at <= clock_timestamp())',
   });
-  if (rows[0]!.waits) await foldEach(db, window, 0);
-  return rows[0]!.waits;
+  if (waits) await foldEach(db, window, 0);
+  return waits;
 }
 
 /** A lock that is taken twice and freed once would keep its room from other daemons for ever. */

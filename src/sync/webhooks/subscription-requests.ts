@@ -3,7 +3,7 @@
  * it for a limited time and report the remainder as pending.
  */
 import type { Database } from '../../database.ts';
-import { queryRow, queryRows, queryValue } from '../../query.ts';
+import { findRow, queryColumn, queryRow, queryRows, queryValue } from '../../query.ts';
 import { until } from '../manual/call.ts';
 import { failingAs } from '../store/failing.ts';
 
@@ -85,7 +85,7 @@ export function createSubscriptionRequests({ db, waitMs = 20_000 }: RequestsOpti
 /** Creates the subscription of one room, by the address or object id of its mailbox, or by its resource. */
 async function create(waiting: Waiting, calendarId: string): Promise<CreateAnswer> {
   const { db } = waiting;
-  const { rows } = await db.query<{ id: number; room: string; active: boolean; fit: boolean }>({
+  const room = await findRow<{ id: number; room: string; active: boolean; fit: boolean }>(db, {
     name: 'subscription_room',
     text: `SELECT id, coalesce(outlook_item_name, outlook_item_id) AS room, active = 1 AS active, ${fit} AS fit
       FROM bridge_resource_mappings
@@ -93,8 +93,7 @@ async function create(waiting: Waiting, calendarId: string): Promise<CreateAnswe
       ORDER BY active DESC, lower(outlook_item_id) = lower($1) DESC, id LIMIT 1`,
     values: [calendarId],
   });
-  const [room] = rows;
-  if (room === undefined) return { found: 'unknown', known: await readMailboxes(db) };
+  if (room === null) return { found: 'unknown', known: await readMailboxes(db) };
   if (!room.fit) return { found: 'unfit', active: room.active, room: room.room };
   const since = await readClock(db);
   const before = await reportOfRoom(db, room.id);
@@ -109,7 +108,7 @@ async function createAll(
 ): Promise<{ rooms: number; rows: SubscriptionReport[]; existed: ReadonlySet<number> }> {
   const { db } = waiting;
   const since = await readClock(db);
-  const { rows } = await db.query<{ id: number; subscribed: number | null }>({
+  const rows = await queryRows<{ id: number; subscribed: number | null }>(db, {
     name: 'subscription_rooms',
     text: `SELECT r.id, (SELECT b.id FROM bridge_subscriptions b WHERE b.resource_mapping_id = r.id AND b.ended_at IS NULL
         AND b.off_at IS NULL AND b.subscription_id IS NOT NULL) AS subscribed
@@ -130,15 +129,14 @@ async function renew(
 ): Promise<{ readonly rows: SubscriptionReport[]; readonly renewed: number } | null> {
   const { db } = waiting;
   const since = await readClock(db);
-  const { rows } = await db.query<{ id: number }>({
+  const ids = await queryColumn<number>(db, {
     name: 'renew_subscriptions',
     text: `UPDATE bridge_subscriptions SET due_at = now(), attempt = 0
       WHERE subscription_id IS NOT NULL AND ended_at IS NULL AND off_at IS NULL
         AND ($1::text IS NULL OR subscription_id = $1 OR id::text = $1) RETURNING id`,
     values: [id],
   });
-  if (rows.length === 0 && id !== null) return null;
-  const ids = rows.map(({ id }) => id);
+  if (ids.length === 0 && id !== null) return null;
   await untilTried(waiting, ids, since);
   const after = await readReports(db, ids);
   const renewed = after.filter((row) => row.renewed_at !== null && row.renewed_at > since).length;
@@ -155,15 +153,14 @@ async function remove(
 ): Promise<{ readonly done: boolean; readonly last: SubscriptionReport } | null> {
   const { db } = waiting;
   const since = await readClock(db);
-  const { rows } = await db.query<{ id: number }>({
+  const ids = await queryColumn<number>(db, {
     name: 'end_subscription',
     text: `UPDATE bridge_subscriptions SET off_at = coalesce(off_at, now()), due_at = now(), attempt = 0
       WHERE (subscription_id = $1 OR id::text = $1) AND ended_at IS NULL AND (off_at IS NULL OR subscription_id IS NOT NULL)
       RETURNING id`,
     values: [id],
   });
-  if (rows.length === 0) return null;
-  const ids = rows.map((row) => row.id);
+  if (ids.length === 0) return null;
   const [before] = await readReports(db, ids);
   await untilTried(waiting, ids, since);
   const [after] = await readReports(db, ids);
@@ -193,7 +190,7 @@ async function request(
   };
   let ids: number[] = [];
   await until({ deadline: performance.now() + Math.min(waitMs, 5_000), signal }, async () => {
-    ids = (await db.query<{ id: number }>(statement)).rows.map(({ id }) => id);
+    ids = await queryColumn<number>(db, statement);
     return ids.length < roomIds.length;
   });
   return ids;
@@ -217,14 +214,12 @@ async function untilTried(
 }
 
 async function reportOfRoom(db: Database, roomId: number): Promise<SubscriptionReport | null> {
-  const { rows } = await db.query<{ id: number }>(
+  const ids = await queryColumn<number>(
+    db,
     'SELECT id FROM bridge_subscriptions WHERE resource_mapping_id = $1 AND ended_at IS NULL',
     [roomId],
   );
-  const [report] = await readReports(
-    db,
-    rows.map(({ id }) => id),
-  );
+  const [report] = await readReports(db, ids);
   return report ?? null;
 }
 
@@ -249,15 +244,13 @@ const readCounts = (db: Database) =>
         (SELECT min(expires_at) FROM b WHERE status = 'active') AS first_expiry_at`,
   });
 
-async function readMailboxes(db: Database): Promise<string[]> {
-  const { rows } = await db.query<{ mailbox: string }>(
-    'SELECT outlook_item_id AS mailbox FROM bridge_resource_mappings ORDER BY active DESC, id LIMIT 5000',
+const readMailboxes = (db: Database) =>
+  queryColumn<string>(
+    db,
+    'SELECT outlook_item_id FROM bridge_resource_mappings ORDER BY active DESC, id LIMIT 5000',
   );
-  return rows.map(({ mailbox }) => mailbox);
-}
 
-const readClock = async (db: Database): Promise<Date> =>
-  (await db.query<{ at: Date }>('SELECT clock_timestamp() AS at')).rows[0]!.at;
+const readClock = (db: Database) => queryValue<Date>(db, 'SELECT clock_timestamp()');
 
 const fit = `active = 1 AND sync_direction <> 'booking_to_outlook'`;
 

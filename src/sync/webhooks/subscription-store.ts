@@ -330,10 +330,11 @@ export async function noteReauthorization(db: Queryable, subscriptionIds: readon
 /** Runs `work` unless another daemon does; returns whether it ran. The lock ends with its connection. */
 export function asOnlyKeeper(db: Database, work: () => Promise<void>): Promise<boolean> {
   return onConnection(db, async (client, discard) => {
-    const { rows } = await client.query<{ ours: boolean }>(
+    const ours = await queryValue<boolean>(
+      client,
       `SELECT pg_try_advisory_lock(${locks.subscriptions}) AS ours`,
     );
-    if (!rows[0]!.ours) return false;
+    if (!ours) return false;
     try {
       await work();
     } finally {

@@ -1,6 +1,7 @@
 /** The lease of a room for calls to its mailbox outside of the daemon's loop. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Queryable } from '../../database.ts';
+import { queryValue } from '../../query.ts';
 import { locks } from '../../locks.ts';
 
 const waitMs = 5_000;
@@ -14,11 +15,12 @@ export async function underLease<T>(
 ): Promise<T | null> {
   const givesUpAt = performance.now() + waitMs;
   for (;;) {
-    const { rows } = await session.query<{ ours: boolean }>(
+    const ours = await queryValue<boolean>(
+      session,
       `SELECT pg_try_advisory_lock(${locks.room}, $1) AS ours`,
       [roomId],
     );
-    if (rows[0]!.ours) break;
+    if (ours) break;
     if (performance.now() > givesUpAt) return null;
     await pause(100, undefined, { signal });
   }

@@ -5,7 +5,7 @@
  */
 import type { Queryable } from '../../database.ts';
 import { Conflict } from '../../errors.ts';
-import { callFunction } from '../../query.ts';
+import { callFunction, queryRow } from '../../query.ts';
 import { failingAs } from '../store/failing.ts';
 
 export type StartMode = 'sync' | 'plan' | 'shadow';
@@ -69,7 +69,7 @@ function holdOf({ hold, known, here, setBack }: Row): Hold | null {
 
 export function createStart({ db, mode }: { readonly db: Queryable; readonly mode: StartMode }) {
   async function read(): Promise<StartState> {
-    const { rows } = await db.query<Row>({
+    const row = await queryRow<Row>(db, {
       name: 'start_state',
       text: `
         WITH setting AS MATERIALIZED (SELECT name, value FROM bridge_settings)
@@ -80,7 +80,6 @@ export function createStart({ db, mode }: { readonly db: Queryable; readonly mod
           (SELECT value::jsonb FROM setting WHERE name = 'set_back') AS "setBack"
         FROM (SELECT bridge_hold() AS hold OFFSET 0) h`,
     });
-    const row = rows[0]!;
     const hold = holdOf(row);
     const confirmedAt = row.confirmed === null || mode === 'shadow' ? null : new Date(row.confirmed);
     return {

@@ -3,7 +3,7 @@
  * replica role, a lost outbox row) and items that entered the window.
  */
 import type { Queryable } from '../../database.ts';
-import { queryValue } from '../../query.ts';
+import { queryRows, queryValue } from '../../query.ts';
 
 /** Adds the missing state of rooms whose row was deleted: such a room begins anew. Returns their number. */
 export async function mendRooms(db: Queryable): Promise<number> {
@@ -45,7 +45,8 @@ export const requestFullScans = (db: Queryable, withinMs: number): Promise<numbe
 async function inAllRooms(db: Queryable, assignments: string): Promise<number> {
   const done: number[] = [];
   for (const locking of ['FOR NO KEY UPDATE OF t SKIP LOCKED', 'FOR NO KEY UPDATE OF t']) {
-    const { rows } = await db.query<{ id: number }>(
+    const rows = await queryRows<{ id: number }>(
+      db,
       `UPDATE bridge_room_state s SET ${assignments}
        WHERE s.resource_mapping_id IN (
          SELECT t.resource_mapping_id FROM bridge_room_state t
