@@ -17,6 +17,12 @@ export const queryRow = async <Row extends pg.QueryResultRow>(...asked: Asked) =
 export const findRow = async <Row extends pg.QueryResultRow>(...asked: Asked) =>
   (await queryRows<Row>(...asked))[0] ?? null;
 
+/** Some rows, and the number of all, which each row has as its `total`. */
+export async function queryPage<Row extends pg.QueryResultRow>(...asked: Asked) {
+  const rows = await queryRows<Row & { total: number }>(...asked);
+  return { total: rows[0]?.total ?? 0, rows: rows.map(({ total: _total, ...row }) => row as unknown as Row) };
+}
+
 /** The only column of all rows. */
 export const queryColumn = async <Value>(...asked: Asked) =>
   (await queryRows(...asked)).map((row) => Object.values(row)[0] as Value);

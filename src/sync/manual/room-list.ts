@@ -2,7 +2,7 @@
 import { readAbilities } from '../../abilities.ts';
 import { sqlState, type Database } from '../../database.ts';
 import { Conflict } from '../../errors.ts';
-import { findRow, queryRows } from '../../query.ts';
+import { findRow, queryRow, queryRows } from '../../query.ts';
 import { roomSettingColumns, roomSettingNames, type RoomSettings } from '../../room-settings.ts';
 import { failingAs } from '../store/failing.ts';
 
@@ -62,8 +62,8 @@ export function createRoomList(db: Database) {
     );
     if (there !== undefined) return { mapping: there, added: false };
     const { resource_id, outlook_item_id, outlook_item_name, active, sync_direction } = fields;
-    const { rows } = await unlessMapped(fields, () =>
-      db.query<RoomMapping>({
+    const mapping = await unlessMapped(fields, () =>
+      queryRow<RoomMapping>(db, {
         name: 'add_room_mapping',
         text: addText,
         values: [
@@ -76,26 +76,25 @@ export function createRoomList(db: Database) {
         ],
       }),
     );
-    return { mapping: rows[0]!, added: true };
+    return { mapping, added: true };
   }
 
   /** Changes the given fields. Null: there is no such row. Throws Conflict when resource or mailbox is taken. */
   async function change(id: number, fields: Changed<RoomMappingFields>): Promise<RoomMapping | null> {
     const before = await find(id);
     if (before === null) return null;
-    const { rows } = await unlessMapped(
+    return await unlessMapped(
       {
         resource_id: fields.resource_id ?? before.resource_id,
         outlook_item_id: fields.outlook_item_id ?? before.outlook_item_id,
       },
       () =>
-        db.query<RoomMapping>({
+        findRow<RoomMapping>(db, {
           name: 'change_room_mapping',
           text: changeText,
           values: [id, JSON.stringify(fields)],
         }),
     );
-    return rows[0] ?? null;
   }
 
   /** Removes a room; its events and reservations stay. Returns the removed row. */

@@ -1,7 +1,7 @@
 /** Cancellations: their list, statistics, and those still to be processed. Reads only. */
 import type { Database } from '../../database.ts';
 import type { Id } from '../../id.ts';
-import { queryRows, queryValue } from '../../query.ts';
+import { findRow, queryPage, queryValue } from '../../query.ts';
 import { itemsOf } from '../store/readable-items.ts';
 import { findDiffering } from '../manual/cancellation-store.ts';
 import { failingAs } from '../store/failing.ts';
@@ -70,15 +70,12 @@ export function createCancellationReports(db: Database, window: Window) {
     limit: number,
     direction: string | null,
   ): Promise<{ total: number; reservations: CancelledReservation[] }> {
-    const rows = await queryRows<CancelledReservation & { total: number }>(db, {
+    const { total, rows: reservations } = await queryPage<CancelledReservation>(db, {
       name: 'cancelled_reservations',
       text: `${listText} AND ($2::text IS NULL OR m.sync_direction = $2) ORDER BY m.updated_at DESC, m.id DESC LIMIT $1`,
       values: [limit, direction],
     });
-    return {
-      total: rows[0]?.total ?? 0,
-      reservations: rows.map(({ total: _total, ...reservation }) => reservation),
-    };
+    return { total, reservations };
   }
 
   const statistics = () =>
@@ -103,27 +100,26 @@ export function createCancellationReports(db: Database, window: Window) {
 
   /** The current state of one reservation with its mappings, cancelled or not. Null: unknown. */
   async function check(type: string, id: Id): Promise<ReservationStatus | null> {
-    const [items, mappings] = await Promise.all([
-      db.query<{ active: boolean | null; title: string | null }>({
+    const [item, { rows: mappings }] = await Promise.all([
+      findRow<{ active: boolean | null; title: string | null }>(db, {
         name: 'check_reservation',
         text: `SELECT CASE WHEN bool_or(i.active) OR NOT bool_or(i.unreadable IS NOT NULL) THEN bool_or(i.active) END AS active, min(i.title) AS title
           FROM ${itemsOf('i', '$1', '$2::bigint', 'NULL')} HAVING count(*) > 0`,
         values: [type, id],
       }),
-      db.query<CancelledReservation & { total: number }>({
+      queryPage<CancelledReservation>(db, {
         name: 'check_mappings',
         text: `${columnsText} FROM bridge_mappings m WHERE m.reservation_type = $1 AND m.reservation_id = $2
           ORDER BY m.resource_id LIMIT $3`,
         values: [type, id, mappingsOfOneMost],
       }),
     ]);
-    const item = items.rows[0];
-    if (item === undefined && mappings.rows.length === 0) return null;
+    if (item === null && mappings.length === 0) return null;
     return {
-      exists: item !== undefined,
+      exists: item !== null,
       active: item?.active ?? null,
-      title: item?.title ?? mappings.rows[0]?.title ?? null,
-      mappings: mappings.rows.map(({ total: _total, ...mapping }) => mapping),
+      title: item?.title ?? mappings[0]?.title ?? null,
+      mappings,
     };
   }
 

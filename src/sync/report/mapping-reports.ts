@@ -2,7 +2,7 @@
 import type { Database } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { differingFields, type BothSides, type Item } from '../../item.ts';
-import { queryRows } from '../../query.ts';
+import { findRow, queryPage, queryRows } from '../../query.ts';
 import { failingAs } from '../store/failing.ts';
 import {
   itemState,
@@ -103,26 +103,29 @@ export function createMappingReports(db: Database) {
   /** The chosen mappings, the soonest first and past ones last, and their number. */
   async function list(choice: MappingChoice): Promise<{ total: number; mappings: ListedMapping[] }> {
     const { type, reservationId, resourceId, status, limit } = choice;
-    const rows = await queryRows<ListedMapping & { total: number }>(db, {
+    const { total, rows: mappings } = await queryPage<ListedMapping>(db, {
       // unnamed: the choice decides which index helps, so PostgreSQL plans each query by itself
       text: listText,
       values: [type, reservationId, resourceId, status, limit],
     });
-    return { total: rows[0]?.total ?? 0, mappings: rows.map(({ total: _total, ...mapping }) => mapping) };
+    return { total, mappings };
   }
 
   /** One mapping and at most `limit` lines of its log, the newest last. Null: unknown. */
   async function explain(id: number, limit: number): Promise<Explained | null> {
-    const [mappings, { rows: lines }] = await Promise.all([
-      db.query<FullMapping & Omit<Standing, 'fields'> & BothSides>({
+    const [row, lines] = await Promise.all([
+      findRow<FullMapping & Omit<Standing, 'fields'> & BothSides>(db, {
         name: 'explain_mapping',
         text: explainText,
         values: [id],
       }),
-      db.query<Explained['lines'][number]>({ name: 'explain_lines', text: linesText, values: [id, limit] }),
+      queryRows<Explained['lines'][number]>(db, {
+        name: 'explain_lines',
+        text: linesText,
+        values: [id, limit],
+      }),
     ]);
-    const [row] = mappings.rows;
-    if (row === undefined) return lines.length === 0 ? null : { mapping: null, standing: null, lines };
+    if (row === null) return lines.length === 0 ? null : { mapping: null, standing: null, lines };
     const { room, direction, paused, organizer: who, url, booking, outlook, outlook_as_of, ...rest } = row;
     const { booking_base: _booking, outlook_base: _outlook, ...mapping } = rest;
     const fields = differingFields(row);

@@ -1,6 +1,6 @@
 /** The sync as a whole: pending items, statistics, queue, latency. Reads only. */
 import type { Database } from '../../database.ts';
-import { queryRow, queryRows, queryValue } from '../../query.ts';
+import { queryPage, queryRow, queryRows, queryValue } from '../../query.ts';
 import { failingAs } from '../store/failing.ts';
 import { itemsOf } from '../store/readable-items.ts';
 import { broughtOver, type Percentiles } from './activity.ts';
@@ -58,7 +58,7 @@ export function createReports(db: Database) {
     limit: number,
     resourceId: number | null,
   ): Promise<{ total: number; items: MappingReport[] }> {
-    const rows = await queryRows<MappingReport & { total: number }>(db, {
+    const { total, rows: items } = await queryPage<MappingReport>(db, {
       name: 'pending_items',
       text: `
         SELECT ${mappingColumns}, ${mappingError}, coalesce(m.booking_seen ->> 'title', i.title) AS title, m.total
@@ -75,7 +75,7 @@ export function createReports(db: Database) {
         ORDER BY m.priority_level, m.starts_at, m.id`,
       values: [limit, resourceId],
     });
-    return { total: rows[0]?.total ?? 0, items: rows.map(({ total: _total, ...item }) => item) };
+    return { total, items };
   }
 
   /** Mappings by status, type and direction. */

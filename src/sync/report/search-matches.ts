@@ -5,6 +5,7 @@
 import { setImmediate as breathe } from 'node:timers/promises';
 import { cachedFor } from '../../calls.ts';
 import type { Queryable } from '../../database.ts';
+import { queryRows } from '../../query.ts';
 import { joinRoom } from '../store/mapping-sql.ts';
 import { queryItems, type ItemSource } from '../store/readable-items.ts';
 
@@ -41,8 +42,8 @@ export function createMatches(db: Queryable) {
 
   /** The mappings with every word, the nearest to now first, at most `most`. */
   return async function find(words: number, match: Match, most: number): Promise<Matches> {
-    const [{ rows }, people] = await Promise.all([
-      db.query<Row>({ name: 'search_texts', text: textsText }),
+    const [rows, people] = await Promise.all([
+      queryRows<Row>(db, { name: 'search_texts', text: textsText }),
       readNames(),
     ]);
     const textsOf = (kind: 'text' | 'place') => rows.filter((row) => row.kind === kind);

@@ -2,7 +2,7 @@
 import type { Queryable } from '../../database.ts';
 import type { AppearanceSettings } from '../../appearance.ts';
 import { Invalid } from '../../errors.ts';
-import { queryRows } from '../../query.ts';
+import { queryRows, queryValue } from '../../query.ts';
 
 export interface Installation {
   /** Namespace of the idempotency keys, created by `migrate`. */
@@ -36,10 +36,11 @@ export async function readInstallation(
         `Set ${variable}=${stored}, or change it on purpose: UPDATE bridge_settings SET value = '${wanted}' WHERE name = '${name}'; then run migrate.`,
       );
   }
-  const count = await db.query<{ rooms: number }>(
+  const rooms = await queryValue<number>(
+    db,
     'SELECT count(*) AS rooms FROM bridge_resource_mappings WHERE active = 1',
   );
-  return { id: settings.get('installation_id') ?? '', rooms: count.rows[0]!.rooms };
+  return { id: settings.get('installation_id') ?? '', rooms };
 }
 
 /** The appearance of items in rooms without own settings. A change takes effect at once: a trigger compares all rooms. */

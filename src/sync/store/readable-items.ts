@@ -4,6 +4,7 @@
  */
 import type { QueryResultRow } from 'pg';
 import { concernsRows, type Queryable } from '../../database.ts';
+import { queryRows } from '../../query.ts';
 
 const recordset = (items: string, alias: string) => `
   jsonb_to_recordset(${items}) AS ${alias} (reservation_type text, reservation_id bigint, resource_id integer, active boolean,
@@ -54,10 +55,10 @@ const oneByOne: ItemSource = {
  */
 export async function queryItems<Row extends QueryResultRow>(
   db: Queryable,
-  values: readonly unknown[],
+  values: unknown[],
   text: (items: ItemSource) => string,
 ): Promise<Row[]> {
-  const query = async (items: ItemSource) => (await db.query<Row>({ text: text(items), values })).rows;
+  const query = (items: ItemSource) => queryRows<Row>(db, text(items), values);
   try {
     return await query(atOnce);
   } catch (error) {
