@@ -178,7 +178,7 @@ async function everything(world: World & { sync(): Promise<void> }): Promise<voi
 }
 
 test(
-  'every kind of difference is named, nothing is written by it, and the sync then does exactly that',
+  'every kind of difference is named, the plan writes nothing, and the sync then does exactly that',
   { timeout: 120_000 },
   async () => {
     await using world = await open();
@@ -213,7 +213,7 @@ test(
 );
 
 test(
-  'once both sides are alike there is nothing to do, and the exit code says so',
+  'once both sides are equal there is nothing to do, and the exit code reports it',
   { timeout: 60_000 },
   async () => {
     await using world = await open();
@@ -226,18 +226,22 @@ test(
   },
 );
 
-test('a table of people: what, when, which reservation and why', { timeout: 60_000 }, async () => {
-  await using world = await open();
-  await world.desk.book(101, { title: 'Choir', from: world.day(2, '10:00'), to: world.day(2, '12:00') });
-  const { out } = await world.run();
-  expect(out).toContain('Formannskapssalen (resource 101, formannskapssalen@bergen.example)');
-  expect(out).toMatch(
-    /create in Outlook +\d{4}-\d\d-\d\d 10:00 +\d{4}-\d\d-\d\d 12:00 +Choir +event\/\d+ +it is not in Outlook yet/,
-  );
-  expect(out).toContain('Nothing was written.');
-});
+test(
+  'a table for people has the action, the time, the reservation and the reason',
+  { timeout: 60_000 },
+  async () => {
+    await using world = await open();
+    await world.desk.book(101, { title: 'Choir', from: world.day(2, '10:00'), to: world.day(2, '12:00') });
+    const { out } = await world.run();
+    expect(out).toContain('Formannskapssalen (resource 101, formannskapssalen@bergen.example)');
+    expect(out).toMatch(
+      /create in Outlook +\d{4}-\d\d-\d\d 10:00 +\d{4}-\d\d-\d\d 12:00 +Choir +event\/\d+ +it is not in Outlook yet/,
+    );
+    expect(out).toContain('Nothing was written.');
+  },
+);
 
-test('what the brake would hold is marked, and is held', { timeout: 60_000 }, async () => {
+test('removals that the brake would hold are marked, and are held', { timeout: 60_000 }, async () => {
   await using world = await open();
   for (let on = 2; on < 6; on += 1)
     await world.desk.book(101, { title: `B${on}`, from: world.day(on, '10:00'), to: world.day(on, '12:00') });
@@ -252,7 +256,7 @@ test('what the brake would hold is marked, and is held', { timeout: 60_000 }, as
   expect(await world.db.query(`SELECT FROM bridge_mappings WHERE sync_status = 'conflict'`)).toHaveLength(4);
 });
 
-test('a room that a daemon works on is not called beside it', { timeout: 60_000 }, async () => {
+test('no call is made to a room that a daemon works on', { timeout: 60_000 }, async () => {
   await using world = await open({ mapped: [101, 102] });
   const client = await world.db.pool.connect();
   try {
@@ -269,7 +273,7 @@ test('a room that a daemon works on is not called beside it', { timeout: 60_000 
   }
 });
 
-test('a mailbox that cannot be read fails its room and no other', { timeout: 60_000 }, async () => {
+test('a mailbox that cannot be read fails only its own room', { timeout: 60_000 }, async () => {
   await using world = await open({ mapped: [101, 102] });
   await world.db.query(
     `UPDATE bridge_resource_mappings SET outlook_item_id = 'nobody@bergen.example' WHERE resource_id = 102`,
@@ -279,7 +283,7 @@ test('a mailbox that cannot be read fails its room and no other', { timeout: 60_
   expect((said.json() as PlanOf).rooms.map(({ state }) => state)).toEqual(['planned', 'failed']);
 });
 
-test('one room alone, and one that is mapped to none', { timeout: 60_000 }, async () => {
+test('one room is planned alone, and an unmapped resource is refused', { timeout: 60_000 }, async () => {
   await using world = await open({ mapped: [101, 102] });
   expect((await world.plan('--room', '102')).rooms.map((room) => room.resource_id)).toEqual([102]);
   const said = await world.run('--room', '999');
@@ -288,7 +292,7 @@ test('one room alone, and one that is mapped to none', { timeout: 60_000 }, asyn
 });
 
 test(
-  'Graph away: each room says so, and the exit code is that of a failure',
+  'while Graph is unavailable each room reports it, and the exit code is that of a failure',
   { timeout: 60_000 },
   async () => {
     await using world = await open({ mapped: [101, 102], env: { GRAPH_AUTHORITY: 'http://127.0.0.1:1' } });
@@ -301,7 +305,7 @@ test(
 );
 
 test(
-  'with IMPORT_MODE=manual an import waits for a person; with OVERLAP_POLICY=import a taken slot is none',
+  'with IMPORT_MODE=manual an import waits for a person; with OVERLAP_POLICY=import a taken time is no conflict',
   { timeout: 60_000 },
   async () => {
     await using world = await open({ env: { OVERLAP_POLICY: 'import' } });
@@ -321,7 +325,7 @@ test(
   },
 );
 
-test('what lies beneath appears when its cover goes or is refused', { timeout: 60_000 }, async () => {
+test('a covered reservation appears when its cover goes or is refused', { timeout: 60_000 }, async () => {
   await using world = await open();
   const { desk, day } = world;
   for (const on of [3, 5, 7]) {
@@ -349,28 +353,35 @@ test('what lies beneath appears when its cover goes or is refused', { timeout: 6
   expect(await done(world, since)).toEqual(wanted(plan).filter((line) => !line.startsWith('waiting')));
 });
 
-test('a room that only gives, and one that only takes', { timeout: 60_000 }, async () => {
-  await using world = await open({ mapped: [101, 102] });
-  await world.db.query(
-    `UPDATE bridge_resource_mappings SET sync_direction = CASE resource_id WHEN 101 THEN 'booking_to_outlook' ELSE 'outlook_to_booking' END`,
-  );
-  for (const room of [101, 102]) {
-    await world.desk.book(room, { title: 'Choir', from: world.day(2, '10:00'), to: world.day(2, '12:00') });
-    world.tenant.people.book(rooms[room]!.upn, {
-      subject: 'New',
-      start: at(5, '10:00'),
-      end: at(5, '11:00'),
-    });
-  }
-  const plan = await world.plan();
-  expect(plan.rooms.map(({ items }) => items.map(({ action }) => action))).toEqual([['create'], ['import']]);
-  const since = await mark(world);
-  await world.sync();
-  expect(await done(world, since)).toEqual(wanted(plan));
-});
+test(
+  'a room of either one-way direction gets only the actions of its direction',
+  { timeout: 60_000 },
+  async () => {
+    await using world = await open({ mapped: [101, 102] });
+    await world.db.query(
+      `UPDATE bridge_resource_mappings SET sync_direction = CASE resource_id WHEN 101 THEN 'booking_to_outlook' ELSE 'outlook_to_booking' END`,
+    );
+    for (const room of [101, 102]) {
+      await world.desk.book(room, { title: 'Choir', from: world.day(2, '10:00'), to: world.day(2, '12:00') });
+      world.tenant.people.book(rooms[room]!.upn, {
+        subject: 'New',
+        start: at(5, '10:00'),
+        end: at(5, '11:00'),
+      });
+    }
+    const plan = await world.plan();
+    expect(plan.rooms.map(({ items }) => items.map(({ action }) => action))).toEqual([
+      ['create'],
+      ['import'],
+    ]);
+    const since = await mark(world);
+    await world.sync();
+    expect(await done(world, since)).toEqual(wanted(plan));
+  },
+);
 
 test(
-  'lost mappings: what carries our properties is recognised, and nothing is made twice',
+  'after the loss of the mappings, events with our properties are recognised, and none is created twice',
   { timeout: 60_000 },
   async () => {
     await using world = await open();

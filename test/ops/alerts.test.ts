@@ -88,7 +88,7 @@ const add = (db: TestDatabase, columns: string, values: string) =>
   db.query(`INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, ${columns})
     SELECT 'event', n, 101, 'formannskapssalen@bergen.example', ${values} FROM generate_series(1, 3) n`);
 
-test('many that fail for one missing right are the alert of that right, and no rate of failures besides', async () => {
+test('many failures for one missing right are one alert about the right, and none about the error rate', async () => {
   await using alerts = await openAlerts();
   await add(
     alerts.db,
@@ -105,7 +105,7 @@ test('many that fail for one missing right are the alert of that right, and no r
   expect((await alerts.check()).closed).toMatchObject([{ type: 'right-missing' }]);
 });
 
-test('what waits for a person to choose has not failed', async () => {
+test('an item that waits for a decision has not failed', async () => {
   await using alerts = await openAlerts();
   await add(alerts.db, 'sync_status, conflict', `'conflict', '{"kind": "overlap"}'`);
   await alerts.db.query(
@@ -117,7 +117,7 @@ test('what waits for a person to choose has not failed', async () => {
   expect((await alerts.check()).opened).toMatchObject([{ type: 'conflicts' }]);
 });
 
-test('a brake is raised once, names mailbox and resource, and is posted once, however often it is told', async () => {
+test('the alert of a brake names mailbox and resource, and is raised and posted once', async () => {
   await using alerts = await openAlerts();
   for (let n = 0; n < 5; n += 1) alerts.observe(brake);
   await alerts.receiver.until(() => alerts.receiver.taken.length > 0);
@@ -139,7 +139,7 @@ test('a brake is raised once, names mailbox and resource, and is posted once, ho
   });
 });
 
-test('what is posted has the text that chats show, and the fields beside it', async () => {
+test('a posted alert has the text for chats and the fields', async () => {
   await using alerts = await openAlerts();
   alerts.observe(brake);
   await alerts.receiver.until(() => alerts.receiver.taken.length > 0);
@@ -154,7 +154,7 @@ test('what is posted has the text that chats show, and the fields beside it', as
   expect(message).not.toHaveProperty('type');
 });
 
-test('an outage of Graph is open as long as it lasts, and its end is posted', async () => {
+test('the alert of a Graph outage is open as long as the outage lasts, and its end is posted', async () => {
   await using alerts = await openAlerts();
   alerts.observe(graphOut);
   alerts.observe(graphOut);
@@ -170,7 +170,7 @@ test('an outage of Graph is open as long as it lasts, and its end is posted', as
   ).toEqual(['opened outlook-outage', 'closed outlook-outage']);
 });
 
-test('an alert that is over and comes again is another one', async () => {
+test('an alert that is raised again after its end is a new one', async () => {
   await using alerts = await openAlerts();
   for (let n = 1; n <= 2; n += 1) {
     alerts.observe(graphOut);
@@ -181,7 +181,7 @@ test('an alert that is over and comes again is another one', async () => {
   expect((await alerts.rows()).length).toBe(2);
 });
 
-test('two daemons raise one alert, and it is over when neither sees it any more', async () => {
+test('two daemons raise one alert, which closes when neither sees the cause any more', async () => {
   await using alerts = await openAlerts();
   const second = alerts.join('second');
   for (const daemon of [alerts, second]) daemon.observe(graphOut);
@@ -213,7 +213,7 @@ const holders = (db: TestDatabase, wanted: number) =>
     `SELECT count(*) = ${wanted} FROM bridge_alerts a, jsonb_object_keys(a.holders) WHERE type = 'outlook-outage'`,
   );
 
-test('what only a dead daemon saw is closed by the others', async () => {
+test('an alert that only a dead daemon saw is closed by the others', async () => {
   await using alerts = await openAlerts();
   alerts.observe(graphOut);
   await alerts.receiver.until(() => alerts.receiver.taken.length > 0);
@@ -226,7 +226,7 @@ test('what only a dead daemon saw is closed by the others', async () => {
   expect((await second.check()).closed).toMatchObject([{ type: 'outlook-outage' }]);
 });
 
-test('with the database away the message goes out all the same, and the row is written when it is back', async () => {
+test('while the database is unavailable the message is posted, and the row is written afterwards', async () => {
   await using alerts = await openAlerts();
   const proxy = await openProxy(alerts.db.url);
   const pool = openPool({ url: proxy.through(alerts.db.url), ssl: false }, 'test', 2);
@@ -254,7 +254,7 @@ test('with the database away the message goes out all the same, and the row is w
   ]);
 });
 
-test('an outage that several daemons write down afterwards is one row', async () => {
+test('an outage that several daemons store afterwards is one row', async () => {
   await using alerts = await openAlerts();
   const began = { alert: outageAlert, ageMs: 60_000, overMs: 10 };
   const changes = await Promise.all(
@@ -278,7 +278,7 @@ const outageAlert = {
   detail: {},
 } as const;
 
-test('a short deafness is no alert, a long one is, and hearing again ends it', async () => {
+test('a listener without notifications raises an alert only after a while, which the next notification closes', async () => {
   await using alerts = await openAlerts({ silentMs: 60_000 });
   alerts.observe({ fact: 'listening', heard: false, reason: 'not connected yet' });
   alerts.observe({ fact: 'listening', heard: true, reason: '' });
@@ -291,7 +291,7 @@ test('a short deafness is no alert, a long one is, and hearing again ends it', a
   expect(alerts.receiver.lines()).toEqual(['opened listen-silent', 'closed listen-silent']);
 });
 
-test('a secret that Microsoft refuses is an alert of its own, and says what to do', async () => {
+test('a secret that Microsoft refuses is an alert of its own, with its remedy', async () => {
   await using alerts = await openAlerts();
   const hint = 'The secret has expired: make a new one and put it into GRAPH_CLIENT_SECRET.';
   alerts.observe({
@@ -312,7 +312,7 @@ test.each([
   [29.5, 'warning', 'ends in 29 days'],
   [6.5, 'critical', 'ends in 6 days'],
   [-1, 'critical', 'has ended'],
-])('a certificate with %d days left is told of', async (days, severity, words) => {
+])('a certificate that expires in %d days raises an alert', async (days, severity, words) => {
   let ends = new Date(Date.now() + days * 86_400_000);
   await using alerts = await openAlerts({ credentialEnds: () => ends });
   await alerts.check();
@@ -324,7 +324,7 @@ test.each([
   await alerts.receiver.until(() => alerts.receiver.taken.length === 2);
 });
 
-test('a certificate that comes nearer to its end is told of in new words, and once more when that is critical', async () => {
+test('the alert of an expiring certificate is updated, and posted again when it becomes critical', async () => {
   let ends = new Date(Date.now() + 29.5 * 86_400_000);
   await using alerts = await openAlerts({ credentialEnds: () => ends });
   const open = async () =>
@@ -354,7 +354,7 @@ test('a certificate that comes nearer to its end is told of in new words, and on
   expect(await alerts.store.list('open', 9)).toMatchObject([{ id, created_at: began }]);
 });
 
-test('a bug is told with its place and without what its message quotes, and rests after a day', async () => {
+test('the alert of a bug names its place, omits quoted values, and closes after a day', async () => {
   await using alerts = await openAlerts();
   alerts.observe({ fact: 'bug', error: new Error('no row for kari@example.org'), where: 'the drain of A' });
   await alerts.receiver.until(() => alerts.receiver.taken.length > 0);
@@ -365,7 +365,7 @@ test('a bug is told with its place and without what its message quotes, and rest
   expect((await alerts.check()).closed).toMatchObject([{ type: 'bug' }]);
 });
 
-test('a bug that comes again and again is written down once a minute', async () => {
+test('a repeated bug is stored once a minute', async () => {
   await using alerts = await openAlerts();
   const bug: Fact = { fact: 'bug', error: new Error('no such function'), where: 'the heartbeat' };
   alerts.observe(bug);
@@ -471,7 +471,7 @@ const reasons: readonly Reason[] = [
   },
 ];
 
-test.each(reasons)('$type: found by a look, once, and over when it is over', async (reason) => {
+test.each(reasons)('$type: a check raises the alert once, and closes it with its cause', async (reason) => {
   await using alerts = await openAlerts(reason.options);
   expect(await alerts.check()).toEqual({ opened: [], closed: [] });
   await reason.begin(alerts.db);
@@ -488,7 +488,7 @@ test.each(reasons)('$type: found by a look, once, and over when it is over', asy
   ]);
 });
 
-test('a share of errors that varies around its limit is posted once', async () => {
+test('an error rate that varies around its limit is posted once', async () => {
   await using alerts = await openAlerts();
   /** Of 40 items these many failed last. */
   const failed = (count: number) =>
@@ -508,7 +508,7 @@ test('a share of errors that varies around its limit is posted once', async () =
   expect(await alerts.rows()).toEqual([{ type: 'error-rate', is_open: false }]);
 });
 
-test('what waits while Graph is unreachable, or while nothing is sent by itself, is not stuck', async () => {
+test('changes that wait for Graph, or for a request with AUTO_SYNC=off, are not stuck', async () => {
   await using alerts = await openAlerts();
   await add(alerts.db, 'due_at, changed_at', `now(), now() - interval '11 minutes'`);
   alerts.observe(graphOut);
@@ -527,7 +527,7 @@ test('many refused mailboxes are one alert that lists them', async () => {
   expect(opened).toMatchObject([{ type: 'room-refused', resource_id: null, detail: { count: 13 } }]);
 });
 
-test('a disabled trigger is told with the statement that enables it', async () => {
+test('the alert of a disabled trigger has the statement that enables it', async () => {
   let missing = ['trigger bridge_update on bb_event is disabled'];
   const repair = 'ALTER TABLE bb_event ENABLE TRIGGER bridge_update;';
   await using alerts = await openAlerts({ readCapture: async () => ({ missing, extra: [], repair }) });
@@ -536,7 +536,7 @@ test('a disabled trigger is told with the statement that enables it', async () =
   expect((await alerts.check()).closed).toMatchObject([{ type: 'capture-broken' }]);
 });
 
-test('a brake that was told stays while its removals wait, and closes when they are gone', async () => {
+test('the alert of a brake stays open while its removals wait, and closes when they are gone', async () => {
   await using alerts = await openAlerts();
   await add(alerts.db, 'sync_status, outlook_event_id', `'synced', 'e' || n`);
   await alerts.db.query(
@@ -551,7 +551,7 @@ test('a brake that was told stays while its removals wait, and closes when they 
   expect((await alerts.check()).closed).toMatchObject([{ type: 'brake', resource_id: 101 }]);
 });
 
-test('a fact that is worth a look is followed by one', async () => {
+test('a fact that may raise an alert is followed by a check', async () => {
   await using alerts = await openAlerts();
   await room(alerts.db, 101, `health = 'refused', error_message = 'Access is denied'`);
   alerts.observe({ fact: 'room-refused', room: 'A', resourceId: 101, error: 'Access is denied', hint: null });
@@ -559,7 +559,7 @@ test('a fact that is worth a look is followed by one', async () => {
   expect(alerts.receiver.lines()).toEqual(['opened room-refused 101']);
 });
 
-test('a daemon that stops in the middle of a look ends it before its connections go', async () => {
+test('a daemon that stops during a check completes it before its connections close', async () => {
   await using alerts = await openAlerts();
   const asked = Promise.withResolvers<void>();
   const answer = Promise.withResolvers<{ missing: string[]; repair: null }>();

@@ -48,7 +48,7 @@ const wish = {
 };
 
 describe('a subscription', () => {
-  test('is made, renewed, listed and ended', async () => {
+  test('is created, renewed, listed and deleted', async () => {
     await using world = await openWorld();
     await using receiver = await openReceiver();
     const { subscriptions } = world.outlook;
@@ -73,7 +73,7 @@ describe('a subscription', () => {
     expect(world.tenant.violations).toEqual([]);
   });
 
-  test('that is gone is no error', async () => {
+  test('that no longer exists is no error', async () => {
     await using world = await openWorld();
     const { subscriptions } = world.outlook;
     const gone = 'aaaaaaaa-0000-4000-8000-000000000003';
@@ -81,7 +81,7 @@ describe('a subscription', () => {
     await subscriptions.remove(gone, always);
   });
 
-  test('is asked for in the words Microsoft describes, for a life it allows, by its own clock', async () => {
+  test('is requested as Microsoft documents it, for an allowed lifetime by Microsoft’s clock', async () => {
     const anHourFast = new Date(Date.now() + 3_600_000);
     await using told = await openTold(() => ({
       status: 201,
@@ -102,7 +102,7 @@ describe('a subscription', () => {
     expect(told.asked[0]?.headers.prefer).toBe('IdType="ImmutableId"');
   });
 
-  test('that is there already is taken when it is ours', async () => {
+  test('that exists already is adopted if it is ours', async () => {
     await using world = await openWorld();
     await using receiver = await openReceiver();
     const { subscriptions } = world.outlook;
@@ -111,7 +111,7 @@ describe('a subscription', () => {
     expect(again.id).toBe(first.id);
   });
 
-  test('that is there already with a secret that is not known is replaced', async () => {
+  test('that exists already with an unknown secret is replaced', async () => {
     await using world = await openWorld();
     await using receiver = await openReceiver();
     const { subscriptions } = world.outlook;
@@ -121,7 +121,7 @@ describe('a subscription', () => {
     expect(world.tenant.webhooks.subscriptions()).toMatchObject([{ id: again.id, clientState: 'new' }]);
   });
 
-  test('that is there already but that nobody shows us is a matter for a person', async () => {
+  test('that exists already but is not listed needs a person', async () => {
     await using told = await openTold(({ method }) =>
       method === 'GET' ? { status: 200, body: { value: [] } } : refusal(409, 'Conflict'),
     );
@@ -131,7 +131,7 @@ describe('a subscription', () => {
     });
   });
 
-  test('to an address that does not answer Graph is refused with what to check', async () => {
+  test('to an address that does not answer Graph is refused with the checks to make', async () => {
     await using world = await openWorld();
     await using receiver = await openReceiver(false);
     const creating = world.outlook.subscriptions.create(receiver.wish, never, always);

@@ -24,7 +24,7 @@ async function openFull() {
 const shown = (w: Awaited<ReturnType<typeof openRooms>>) => w.outlook.titles(room).sort();
 const all = ['Bunad', 'Dinner 3', 'Dinner 4', 'Dinner 5'];
 
-describe('lost mappings double nothing', () => {
+describe('lost mappings cause no duplicates', () => {
   test.each([
     ['all of them, by TRUNCATE', 'TRUNCATE bridge_mappings CASCADE'],
     ['all of them, by DELETE', 'DELETE FROM bridge_mappings'],
@@ -46,7 +46,7 @@ describe('lost mappings double nothing', () => {
     expect(await w.db.query("SELECT 1 FROM bridge_mappings WHERE sync_status = 'conflict'")).toEqual([]);
   });
 
-  test('not even of a meeting that is called something else in the booking system', async () => {
+  test('not even of a meeting with another title in the booking system', async () => {
     await using w = await openRooms();
     await w.settle();
     const meeting = w.outlook.put(room, dinner({ title: 'Kari Nordmann' }), null);
@@ -62,7 +62,7 @@ describe('lost mappings double nothing', () => {
   });
 });
 
-describe('mappings that are deleted during a full scan double nothing', () => {
+describe('mappings that are deleted during a full scan cause no duplicates', () => {
   const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
 
   test.each(['before', 'after'])('committed %s the scan has read the mappings', async (when) => {
@@ -107,7 +107,7 @@ test('a room whose state was lost begins anew', async () => {
   expect(shown(w)).toEqual(['Bunad', 'Choir', 'Dinner 3', 'Dinner 4', 'Dinner 5']);
 });
 
-test('asking for a private event that a person typed in Outlook does not take its words away', async () => {
+test('a private event from Outlook keeps its title and text when its mapping becomes pending or is lost', async () => {
   await using w = await openRooms();
   await w.settle();
   const event = w.outlook.put(
@@ -128,7 +128,7 @@ test('asking for a private event that a person typed in Outlook does not take it
   ]);
 });
 
-describe('a mailbox that was restored, so that every event has another id', () => {
+describe('a restored mailbox, in which every event has another id', () => {
   const restore = (w: Awaited<ReturnType<typeof openRooms>>, events: ReturnType<typeof w.outlook.in>) => {
     for (const { item, properties } of events) w.outlook.put(room, item!, properties);
   };
@@ -148,7 +148,7 @@ describe('a mailbox that was restored, so that every event has another id', () =
   }
 
   test.each(['by a round of changes', 'by the comparison with its calendar'])(
-    'is taken for what it was, told %s',
+    'is matched to its reservations, reported %s',
     async (how) => {
       await using w = await openFull();
       w.outlook.writes.length = 0;
@@ -164,7 +164,7 @@ describe('a mailbox that was restored, so that every event has another id', () =
     },
   );
 
-  test('is taken for what it was, though it was empty for a while and the brake held it', async () => {
+  test('is matched to its reservations although it was empty for a while and the brake held it', async () => {
     await using w = await openFull();
     const before = w.outlook.in(room);
     for (const { id } of before) w.outlook.remove(id);
@@ -179,7 +179,7 @@ describe('a mailbox that was restored, so that every event has another id', () =
     await expectAsBefore(w);
   });
 
-  test('loses what is not there again', async () => {
+  test('loses the reservations whose events are missing', async () => {
     await using w = await openFull();
     const [gone, ...rest] = w.outlook.in(room);
     for (const { id } of [gone!, ...rest]) w.outlook.remove(id);
@@ -232,7 +232,7 @@ describe('an event that has ended and is moved ahead in Outlook', () => {
     expect(w.outlook.in(room)).toMatchObject([{ shows: { item: { startsAt: at(-2, '15:00') } } }]);
   });
 
-  test('is followed when a person says so', async () => {
+  test('is followed when a person chooses Outlook', async () => {
     await using w = await openEnded();
     await w.db.query(
       "UPDATE bridge_mappings SET resolution = 'outlook', due_at = now(), revision = revision + 1",

@@ -23,7 +23,7 @@ const unfolded = (w: Rooms) =>
   w.db.query('SELECT reservation_id AS id, code, attempt FROM bridge_unfolded ORDER BY 1');
 const retry = (w: Rooms) => w.db.query('UPDATE bridge_unfolded SET retry_at = now()');
 
-test('a row that fails keeps back nothing else; it is told, and followed once it can be read', async () => {
+test('a row that cannot be read delays no other change; it is reported, and followed once it can be read', async () => {
   await using w = await open({}, both);
   const mend = await spoil(w);
   const bad = await book(w, 'bad', 10);
@@ -41,7 +41,7 @@ test('a row that fails keeps back nothing else; it is told, and followed once it
   expect(await unfolded(w)).toEqual([]);
 });
 
-test('one that fails again waits for longer, and is looked at by none of the takes between', async () => {
+test('a row that fails again waits longer, and the takes in between do not read it', async () => {
   await using w = await open();
   await spoil(w);
   await book(w, 'bad', 10);
@@ -51,7 +51,7 @@ test('one that fails again waits for longer, and is looked at by none of the tak
   expect(await unfolded(w)).toMatchObject([{ attempt: 2 }]);
 });
 
-test('a reservation that is shown and cannot be read any more is parked; its event stays as it is', async () => {
+test('a reservation in Outlook that can no longer be read is parked, and its event stays as it is', async () => {
   await using w = await open();
   const { reservation } = await shown(w);
   const mend = await spoil(w);
@@ -71,7 +71,7 @@ test('a reservation that is shown and cannot be read any more is parked; its eve
   expect(w.outlook.titles(room).toSorted()).toEqual(['bad', 'good']);
 });
 
-describe.each(['starts_at', 'ends_at', 'active'] as const)('%s that fails in one row', (column) => {
+describe.each(['starts_at', 'ends_at', 'active'] as const)('a row whose %s fails', (column) => {
   /** A reservation that was shown and fails now, and one that no trigger recorded. */
   async function openSpoiled() {
     const w = await open();
@@ -84,7 +84,7 @@ describe.each(['starts_at', 'ends_at', 'active'] as const)('%s that fails in one
     return { w, reservation, mend };
   }
 
-  test('keeps no comparison from the others; it is compared once it can be read', async () => {
+  test('does not keep the others from being compared, and is compared once it can be read', async () => {
     const { w, reservation, mend } = await openSpoiled();
     await using _ = w;
     await w.settle();
@@ -98,7 +98,7 @@ describe.each(['starts_at', 'ends_at', 'active'] as const)('%s that fails in one
     expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'synced' });
   });
 
-  test('keeps no move in Outlook from the others', async () => {
+  test('does not keep the others from following a move in Outlook', async () => {
     const { w, mend } = await openSpoiled();
     await using _ = w;
     await w.settle();
@@ -124,7 +124,7 @@ async function unguarded(w: Rooms, title: string, hour: number): Promise<void> {
 }
 
 test.each(['both', 'booking_to_outlook', 'outlook_to_booking'])(
-  'in a room of direction %s a comparison finds one that can be read again',
+  'in a room of direction %s a comparison finds a row that can be read again',
   async (direction) => {
     await using w = await open();
     const { reservation } = await (direction === 'outlook_to_booking' ? imported(w) : shown(w));
@@ -143,7 +143,7 @@ test.each(['both', 'booking_to_outlook', 'outlook_to_booking'])(
   },
 );
 
-test('one that was corrected is tried soon, also where there is no time for it now', async () => {
+test('a corrected row is tried soon, also if there is no time for it now', async () => {
   await using w = await open();
   await spoil(w, `CASE WHEN pg_sleep(0.3) IS NULL THEN '' ELSE title END`);
   const bad = await book(w, 'corrected', 10);
@@ -155,7 +155,7 @@ test('one that was corrected is tried soon, also where there is no time for it n
   expect(await w.db.query('SELECT retry_at <= now() AS now FROM bridge_unfolded')).toEqual([{ now: true }]);
 });
 
-test('a change that is folded by itself leaves the others in the outbox as they are, and is not blamed for them', async () => {
+test('a change that is folded separately leaves the rest of the outbox alone, and gets no errors of other changes', async () => {
   await using w = await open();
   await spoil(w);
   const good = await book(w, 'good', 10);
@@ -177,7 +177,7 @@ test('a change that is folded by itself leaves the others in the outbox as they 
   expect(await unfolded(w)).toMatchObject([{ id: bad.id }]);
 });
 
-test('a daemon of the version before, which does not know of such rows, leaves its event as it is', async () => {
+test('a daemon of the previous version, which does not know unreadable rows, leaves the event as it is', async () => {
   await using w = await open();
   const { reservation } = await shown(w);
   const [{ known }] = (await w.db.query<{ known: string }>(
@@ -206,7 +206,7 @@ test('a daemon of the version before, which does not know of such rows, leaves i
   expect(w.outlook.titles(room).toSorted()).toEqual(['Choir', 'good']);
 });
 
-test('a comparison of the room passes it by', async () => {
+test('a comparison of the room skips an unreadable row', async () => {
   await using w = await open();
   const { reservation } = await shown(w);
   await w.db.query(
@@ -221,7 +221,7 @@ test('a comparison of the room passes it by', async () => {
   expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'synced', present: true });
 });
 
-test('so does one by a view that tells what a reservation replaces', async () => {
+test('so does a comparison with a view that has the column replaces', async () => {
   await using w = await open();
   await shown(w);
   await spoil(
@@ -242,7 +242,7 @@ test('so does one by a view that tells what a reservation replaces', async () =>
 /** Extends the view by `replaces`: a reservation with the title 'replaces event/1' does so. */
 const byTitle = `CASE WHEN title LIKE 'replaces %' THEN substr(title, 10) END AS replaces`;
 
-test('beside a row that fails, a reservation takes over the event of the one it replaces', async () => {
+test('a reservation takes over the event of the one it replaces although another row fails', async () => {
   await using w = await open();
   const { reservation, event } = await shown(w);
   await spoil(w, `(1 / (length(title) - 3))::text`, byTitle);
@@ -259,7 +259,7 @@ test('beside a row that fails, a reservation takes over the event of the one it 
   ]);
 });
 
-test('a comparison keeps no fold waiting while it reads', async () => {
+test('a fold does not wait while a comparison reads', async () => {
   await using w = await open();
   await shown(w);
   await w.db.query(`CREATE FUNCTION wait_for_test() RETURNS text LANGUAGE plpgsql AS $$ BEGIN
@@ -299,7 +299,7 @@ test('a comparison keeps no fold waiting while it reads', async () => {
   }
 });
 
-test('a full scan passes it by, and a write-back beside it', async () => {
+test('a full scan skips an unreadable row, and a write-back of another row succeeds', async () => {
   await using w = await open();
   await spoil(w);
   await book(w, 'good', 10);
@@ -322,7 +322,7 @@ test('a full scan passes it by, and a write-back beside it', async () => {
   ]);
 });
 
-test('two rows of one reservation in one room are one', async () => {
+test('two rows of one reservation in one room count as one', async () => {
   await using w = await open();
   const [{ view }] = (await w.db.query<{ view: string }>(
     `SELECT rtrim(pg_get_viewdef('bridge_items'), ';') AS view`,
@@ -336,7 +336,7 @@ test('two rows of one reservation in one room are one', async () => {
   expect(await unfolded(w)).toEqual([]);
 });
 
-test('an open transaction on a mapping holds up that one, and is named', async () => {
+test('an open transaction on a mapping delays only that mapping, and is named', async () => {
   await using w = await open({}, both);
   const { reservation } = await shown(w);
   const person = await w.db.pool.connect();
@@ -363,7 +363,7 @@ test('an open transaction on a mapping holds up that one, and is named', async (
   expect(w.outlook.titles(room).toSorted()).toEqual(['Orchestra', 'good']);
 });
 
-test('an open transaction on a room holds up that room, and no other', async () => {
+test('an open transaction on a room delays only that room', async () => {
   await using w = await open({}, both);
   const person = await w.db.pool.connect();
   try {
@@ -384,7 +384,7 @@ test('an open transaction on a room holds up that room, and no other', async () 
   expect(w.outlook.titles(room)).toEqual(['good']);
 });
 
-test('what was written is settled after an open transaction on its mapping, and the others of its batch before that', async () => {
+test('a write is settled after an open transaction on its mapping, and the others of its batch are settled before', async () => {
   await using w = await open();
   const { reservation } = await shown(w);
   const person = await w.db.pool.connect();
