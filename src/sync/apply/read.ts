@@ -15,7 +15,8 @@ import type { FreshReads } from '../fresh-reads.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { decisionOn, type Decision, type DecisionContext } from './decision.ts';
 import { together } from '../together.ts';
-import { match, openMappingOf } from '../match/match.ts';
+import { match } from '../match/match.ts';
+import { openMappingOf } from '../match/open-mapping.ts';
 
 /** A mapping that cannot be decided about now. */
 export interface Unreadable {

@@ -5,7 +5,8 @@ import type { Id } from '../../id.ts';
 import type { Item, ReservationKey } from '../../item.ts';
 import { callFunction } from '../../query.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
-import type { MatchedBy, Match, UnmatchedEvent } from './match.ts';
+import type { MatchedBy, Match } from './match.ts';
+import type { UnmatchedEvent } from './open-mapping.ts';
 
 /** See `bridge_attach`. */
 export interface Attachment extends Pick<

@@ -2,61 +2,10 @@
  * Matches events without a mapping with mappings without an event. All callers use this one rule: delta rounds, full scans,
  * imports, creates whose answer was lost, plans. Pure.
  */
-import { itemOf, type OutlookEvent } from '../../event.ts';
-import type { Id } from '../../id.ts';
+import { itemOf } from '../../event.ts';
 import type { Item, ReservationKey } from '../../item.ts';
+import type { OpenMapping, UnmatchedEvent } from './open-mapping.ts';
 import { grouped, pairSeries, type SeriesEvidence } from './series.ts';
-
-/** An event without a mapping: the fields that identify it. */
-export interface UnmatchedEvent extends Pick<
-  OutlookEvent,
-  'id' | 'iCalUId' | 'originalStart' | 'seriesMasterId' | 'properties' | 'isOrganizer' | 'shows'
-> {
-  /** Null or none: unknown. */
-  readonly createdAt?: OutlookEvent['createdAt'];
-  /** Its former reservation according to the log and the table of meetings. */
-  readonly remembered?: ReservationKey | undefined;
-}
-
-/** A mapping: the fields that show whether it lacks an event. */
-export interface MappingState {
-  readonly id: number;
-  readonly reservationType: string | null;
-  readonly reservationId: Id | null;
-  readonly eventId: string | null;
-  readonly status: string;
-  readonly news: string | null;
-  /** See `EventIntent`. */
-  readonly intent: string | null;
-  readonly due: boolean;
-  /** Its reservation is active in this room. */
-  readonly present: boolean;
-  readonly iCalUId: string | null;
-  readonly originalStart: string | null;
-  readonly seriesMasterId: string | null;
-  readonly booking: Item | null;
-  readonly outlookBase: Item | null;
-  readonly outlookSeen: Item | null;
-}
-
-/** A mapping that lacks an event. */
-export interface OpenMapping {
-  readonly id: number;
-  readonly reservation: ReservationKey;
-  /**
-   * new: it has no event yet; lost: its event is gone; returning: it had no event on purpose (cancelled, covered) and may get one
-   * again. That one must show its times: an event with only its title may be a copy.
-   */
-  readonly state: 'new' | 'lost' | 'returning';
-  readonly present: boolean;
-  /** The event that is gone. */
-  readonly eventId: string | null;
-  readonly iCalUId: string | null;
-  readonly originalStart: string | null;
-  readonly seriesMasterId: string | null;
-  /** What its event may show: the last state seen, the last state sent, the current reservation. */
-  readonly shown: readonly Item[];
-}
 
 /** The criterion of a match. */
 export type MatchedBy = 'record' | 'meeting' | 'properties' | 'place' | 'series';
@@ -65,32 +14,6 @@ export interface Match<Event> {
   readonly mapping: OpenMapping;
   readonly event: Event;
   readonly by: MatchedBy;
-}
-
-/** Null: the mapping has an event, or must have none. */
-export function openMappingOf(mapping: MappingState, show: (item: Item) => Item): OpenMapping | null {
-  const { reservationType: type, reservationId: id, booking, outlookBase, outlookSeen } = mapping;
-  const state = stateOf(mapping);
-  if (state === null || type === null || id === null) return null;
-  const shown = [booking === null ? null : show(booking), booking, outlookBase, outlookSeen];
-  return {
-    id: mapping.id,
-    reservation: { type, id },
-    state,
-    present: mapping.present,
-    eventId: mapping.eventId,
-    iCalUId: mapping.iCalUId,
-    originalStart: mapping.originalStart,
-    seriesMasterId: mapping.seriesMasterId,
-    shown: shown.filter((item) => item !== null),
-  };
-}
-
-function stateOf({ eventId, status, news, intent, due, present }: MappingState): OpenMapping['state'] | null {
-  // a cancelled mapping keeps the id of its deleted event
-  if (status === 'cancelled') return due && present ? 'returning' : null;
-  if (eventId === null) return status === 'shadowed' ? 'returning' : 'new';
-  return news === 'gone' && intent === null ? 'lost' : null;
 }
 
 /**

@@ -12,7 +12,8 @@ import { shownWaiting } from '../store/waits.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { together } from '../together.ts';
 import { attach, attachmentOf } from './attach.ts';
-import { match, openMappingOf, type OpenMapping, type UnmatchedEvent } from './match.ts';
+import { match } from './match.ts';
+import { openMappingOf, type OpenMapping, type UnmatchedEvent } from './open-mapping.ts';
 import { seriesOfLost, type Instance, type SeriesEvidence } from './series.ts';
 
 /** New events read for one room at a time, besides those of series with lost dates; the others are matched after these. */

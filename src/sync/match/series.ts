@@ -6,7 +6,7 @@
  */
 import { itemOf } from '../../event.ts';
 import type { Span } from '../store/pull-store.ts';
-import type { OpenMapping, UnmatchedEvent } from './match.ts';
+import type { OpenMapping, UnmatchedEvent } from './open-mapping.ts';
 
 /** The fields by which instances of one series are recognised. */
 export interface Instance {

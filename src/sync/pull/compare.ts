@@ -2,7 +2,8 @@
 import { identityOf, invitedBy, isGivenBack, itemOf, occupying, type OutlookEvent } from '../../event.ts';
 import { sameItem, type Item, type ReservationKey } from '../../item.ts';
 import { attachmentOf, type Attachment } from '../match/attach.ts';
-import { match, openMappingOf } from '../match/match.ts';
+import { match } from '../match/match.ts';
+import { openMappingOf } from '../match/open-mapping.ts';
 import { isUnmappedRow } from '../match/reunite.ts';
 import { stillWaits, waitFields, waitUnread } from '../store/waits.ts';
 import type {

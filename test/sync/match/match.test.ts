@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { Item } from '../../../src/item.ts';
+import { match } from '../../../src/sync/match/match.ts';
 import {
-  match,
   openMappingOf,
-  type UnmatchedEvent,
   type MappingState,
-} from '../../../src/sync/match/match.ts';
+  type UnmatchedEvent,
+} from '../../../src/sync/match/open-mapping.ts';
 import type { SeriesEvidence } from '../../../src/sync/match/series.ts';
 
 const choir: Item = {
