@@ -19,7 +19,7 @@ export interface Subscription {
 }
 
 /** What the keeper needs of Outlook; implemented by `outlook/subscriptions.ts`. */
-export interface SubscriptionSide {
+interface SubscriptionSide {
   create(
     wish: {
       readonly room: { readonly mailbox: string };

@@ -11,9 +11,7 @@
  * address. One daemon at a time keeps the subscriptions.
  */
 import { backOffMs } from '../../back-off.ts';
-import type { Database } from '../../database.ts';
 import { Retryable, isExpected, messageOf } from '../../errors.ts';
-import type { Tell } from '../../facts.ts';
 import {
   asOnlyKeeper,
   doubtSubscriptions,
@@ -31,16 +29,11 @@ import {
   receiverPath,
   type GraphCallContext,
   type Subscription,
-  type SubscriptionSide,
 } from './graph-calls.ts';
 
-export interface KeeperOptions {
-  readonly db: Database;
-  readonly subscriptions: SubscriptionSide;
-  readonly resolveMailbox: (address: string, signal: AbortSignal) => Promise<string | null>;
+export interface KeeperOptions extends Omit<GraphCallContext, 'notificationUrl' | 'random'> {
   /** Without a trailing slash. Null: no subscriptions; existing ones are removed. */
   readonly webhookBaseUrl: string | null;
-  readonly tell: Tell;
   readonly random?: () => number;
 }
 

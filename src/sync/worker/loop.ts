@@ -126,7 +126,6 @@ export function createWork(options: WorkOptions) {
     finished: () => wakes.ring(),
     takes: () => takes,
     tell,
-    random,
   });
   const places = createPlaces(options, outlookDown, running.count);
   // not at each take: our own wake-up comes back and causes the next one

@@ -46,11 +46,10 @@ export interface RunningRoomsOptions {
   /** The number of takes so far. */
   readonly takes: () => number;
   readonly tell: Tell;
-  readonly random: () => number;
 }
 
 export function createRunningRooms(options: RunningRoomsOptions) {
-  const { drain, othersWait, outlookDown, retry, finished, takes, tell, random } = options;
+  const { drain, othersWait, outlookDown, retry, finished, takes, tell } = options;
   const running = new Map<number, { room: LeasedRoom; stop: AbortController; done: Promise<void> }>();
   /** Rooms released within that time. */
   const released = new LRUCache<number, true>({ max: roomsMost, ttl: flushedMs });
@@ -99,7 +98,7 @@ export function createRunningRooms(options: RunningRoomsOptions) {
       if (failure instanceof NotInstalled) ended.abort(failure);
       if (!signal.aborted && !isExpected(failure))
         tell({ fact: 'bug', error: failure, where: `the drain of ${room.name}` });
-      const rest = signal.aborted ? null : restOfFailure(failure, backOffMs(room.attempt, random()));
+      const rest = signal.aborted ? null : restOfFailure(failure, backOffMs(room.attempt, Math.random()));
       release = () => abandonRoom(session, room, rest);
     }
     return (await giveBack(room, release, lease, signal)) && isQuiet;

@@ -55,7 +55,6 @@ async function takesAgain({ drained = quiet, isAll = true, meanwhile, isDown = f
     finished: () => void (finished += 1),
     takes: () => takes,
     tell: () => undefined,
-    random: () => 0,
   });
   running.start(
     taken,
