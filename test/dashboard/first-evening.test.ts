@@ -28,6 +28,20 @@ describe.skipIf(chromiumPath === null)('before anything is written', () => {
     return stage;
   }
 
+  test('without a room it says how to map one, and there is nothing to confirm until then', async () => {
+    await using stage = await openStage({ mapped: [], env: { START_MODE: 'plan' } });
+    await using page = await browser.visit(stage.url);
+    await says(page, /^Nothing is written yet/);
+    await page.getByText('No room is mapped yet. The command mappings match proposes pairs').waitFor();
+    const confirm = page.getByRole('button', { name: 'Confirm this plan …' });
+    expect(await confirm.isHidden()).toBe(true);
+    await stage.db.query(
+      `INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id) VALUES (101, 'formannskapssalen@bergen.example')`,
+    );
+    await confirm.waitFor();
+    await page.getByText('Check the plan below, then confirm it').waitFor();
+  });
+
   test('the plan stands there room by room, and after a second look it is let begin', async () => {
     await using stage = await openEvening('plan');
     await using page = await browser.visit(stage.url);

@@ -96,11 +96,11 @@ export function createPlan({ act }) {
 
   return {
     /** @param {Known} known */
-    show({ stats }) {
+    show({ stats, rooms }) {
       if (stats === null) return;
       place.hidden = stats.start.writes;
       const held = stats.start.hold !== null;
-      confirm.hidden = stats.start.mode !== 'plan' || held;
+      confirm.hidden = stats.start.mode !== 'plan' || held || rooms.length === 0;
       asSame.hidden = asCopy.hidden = stats.start.mode !== 'plan' || !held;
       if (!stats.start.writes && !asked) void read();
     },

@@ -76,12 +76,19 @@ export function sides({ stats, ready }) {
   return found;
 }
 
+/** Maps the first room. */
+const firstRow =
+  "INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id, outlook_item_name, active) VALUES (123, 'room@example.org', 'Conference Room A', 1);";
+
+/** How to map the first room. */
+export const noRoomHint = () => say('noRoom.hint', { statement: firstRow });
+
 /**
  * START_MODE plan or shadow: nothing is written.
  * @param {Known} known
  * @returns {Finding[]}
  */
-export function notYet({ stats }) {
+export function notYet({ stats, rooms, roomsRead }) {
   if (stats === null || stats.start.writes) return [];
   return [
     stats.start.mode === 'shadow'
@@ -95,7 +102,9 @@ export function notYet({ stats }) {
         : {
             state: 'busy',
             text: say('start.plan'),
-            detail: say('start.plan.hint'),
+            // without a room the plan is empty, and says nothing about what a confirmation starts
+            detail:
+              roomsRead && rooms.length === 0 ? `${say('noRoom')} ${noRoomHint()}` : say('start.plan.hint'),
           },
   ];
 }

@@ -7,14 +7,10 @@ import { counted, distance, duration, ended, listed, name, seconds } from './for
 import { translated } from './translate.js';
 import { say } from './language.js';
 import { nameOf, stateOf } from './room-state.js';
-import { notYet, sides, unreachable } from './verdict-sides.js';
+import { noRoomHint, notYet, sides, unreachable } from './verdict-sides.js';
 
 /** @type {Record<State, number>} */
 const severity = { away: 0, bad: 1, warn: 2, busy: 3, good: 4 };
-
-/** Maps the first room. */
-const firstRow =
-  "INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id, outlook_item_name, active) VALUES (123, 'room@example.org', 'Conference Room A', 1);";
 
 /** A younger change is not stuck. */
 const patienceMs = 10_000;
@@ -238,7 +234,7 @@ function allEqual({ stats, rooms, lines }, now) {
     return {
       state: 'busy',
       text: say(rooms.length === 0 ? 'noRoom' : 'allPaused'),
-      detail: rooms.length === 0 ? say('noRoom.hint', { statement: firstRow }) : say('allPaused.hint'),
+      detail: rooms.length === 0 ? noRoomHint() : say('allPaused.hint'),
     };
   const last = lines.find((line) => line.latency_ms !== null);
   const parts = [
