@@ -51,7 +51,7 @@ function textsOf(conflict: Shape): Omit<Effects, 'mail'> {
     case 'overlap':
       return {
         booking: sentAway,
-        outlook: 'It becomes another reservation, although the time is taken.',
+        outlook: 'It becomes another reservation, if the booking system allows two at the same time.',
         loses: 'booking',
       };
     case 'moved':

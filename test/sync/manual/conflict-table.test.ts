@@ -203,7 +203,7 @@ const table: Readonly<Record<Kind, Row>> = {
     withdrawn: onlyChoir,
     booking: { says: 'The event is deleted in Outlook.', ...onlyChoir },
     outlook: {
-      says: 'It becomes another reservation, although the time is taken.',
+      says: 'It becomes another reservation, if the booking system allows two at the same time.',
       reserved: [choir.reserved, 'Dinner 17:30'],
       outlook: [choir.outlook, 'Dinner 17:30'],
       open: [],
@@ -218,7 +218,7 @@ const table: Readonly<Record<Kind, Row>> = {
       declined: 1,
     },
     outlook: {
-      says: 'It becomes another reservation, although the time is taken.',
+      says: 'It becomes another reservation, if the booking system allows two at the same time.',
       reserved: [choir.reserved, 'Dinner 17:30'],
       declined: 0,
       open: [],
