@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type pg from 'pg';
 import type { Report } from './doctor-findings.ts';
+import { readRelations, securedTables } from '../booking/row-security.ts';
 import { triggerFailures } from '../booking/trigger-trial.ts';
 
 interface Read {
@@ -14,13 +15,7 @@ interface Read {
 
 /** The tables below bridge_items, also through other views. */
 const readTables = `
-  WITH RECURSIVE reads (id) AS (
-    SELECT 'public.bridge_items'::regclass::oid
-    UNION
-    SELECT d.refobjid FROM reads r JOIN pg_rewrite w ON w.ev_class = r.id
-    JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass
-    WHERE d.refobjid <> r.id
-  ), fired AS (
+  WITH RECURSIVE ${readRelations}, fired AS (
     SELECT t.tgrelid, bit_or(t.tgtype::integer) AS type FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
     WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
       AND p.pronamespace = 'public'::regnamespace AND p.proname LIKE 'bridge\\_%'
@@ -37,6 +32,8 @@ const readTables = `
 export async function checkWatched(client: pg.Client, folder: string, report: Report): Promise<void> {
   const { rows } = await client.query<Read>(readTables);
   checkRightsQuery(folder, rows, report);
+  for (const { applies, message, repair } of await securedTables(client))
+    report(applies ? 'warning' : 'note', 'rights', message, repair);
   let isWhole = true;
   for (const { table, kind, events } of rows) {
     const missing = ['INSERT', 'UPDATE', 'DELETE'].filter((event) => !events.includes(event));

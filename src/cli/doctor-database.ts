@@ -16,6 +16,7 @@ import type { BookingConfig } from '../config.ts';
 import { poolerFailure } from '../connection.ts';
 import { openSession, sqlState, type Queryable } from '../database.ts';
 import { Permanent, messageOf } from '../errors.ts';
+import { securedTables } from '../booking/row-security.ts';
 import { attachCommand, command, migrateCommand } from '../command-name.ts';
 import type { Id } from '../id.ts';
 import { ownSettings, type RoomSettings } from '../room-settings.ts';
@@ -284,6 +285,8 @@ async function checkAdapter(client: pg.Client, report: Report): Promise<void> {
   try {
     await client.query(`SELECT ${viewColumns} FROM bridge_items LIMIT 1`);
     report('ok', 'adapter', 'the view bridge_items can be read');
+    for (const { applies, message, repair } of await securedTables(client))
+      if (applies) report('warning', 'rights', message, repair);
   } catch (error) {
     report(
       'problem',

@@ -11,6 +11,7 @@ import { compareFunctions, functionTexts, installFunctions } from '../booking/fu
 import { detachAdapter, detachedSince, forgetDetached, readDetached } from '../booking/detach.ts';
 import { enableTriggers, installAdapter, missingRights, type Tell } from '../booking/install.ts';
 import { missingObjects, rebuild, stepsOf } from '../booking/rebuild.ts';
+import { securedTables } from '../booking/row-security.ts';
 import { newerThanOurs, ourVersion } from '../booking/versions.ts';
 import { readEnv, toBookingConfig, type BookingConfig, type WakeMode } from '../config.ts';
 import { sqlState, type Queryable } from '../database.ts';
@@ -157,7 +158,7 @@ async function install(
   const triggers = await readTriggers(client);
   const from = (await isAdapterCurrent(client, folder)) ? 40 : 10;
   const { rows } = await client.query<{ now: string }>('SELECT clock_timestamp()::text AS now');
-  const notes = await installAdapter(client, folder, tell, signal, from);
+  const chosen = await installAdapter(client, folder, tell, signal, from);
   if (from === 10) await unwatchUndeclared(client, rows[0]!.now, tell, signal);
   await enableTriggers(client, tell, signal);
   const isReplaced = missing > 0 || triggers !== (await readTriggers(client));
@@ -171,6 +172,8 @@ async function install(
         `Triggers were missing, disabled or replaced: ${rooms === 1 ? '1 room is' : `${rooms} rooms are`} compared.`,
       );
   }
+  const secured = (await securedTables(client)).filter(({ applies }) => applies);
+  const notes = [...secured.map(({ message, repair }) => `${message} ${repair}`), ...chosen];
   await forgetDetached(client);
   if (isReplaced) await client.query('SELECT public.bridge_wake()');
   return { migrations: run, wake, detached: null, notes };
