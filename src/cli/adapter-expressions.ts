@@ -66,7 +66,8 @@ export function times(guess: Guess): readonly (readonly [string, string])[] {
 }
 
 const gone = /cancel|delet|reject|declin|denied|refus|void|avlys|avslått|storn|inactive/i;
-const waiting = /pend|await|request|tentativ|unconfirm|draft|hold|proposed|forespurt|foreløpig/i;
+const waiting =
+  /pend|wait|request|requires|review|handling|tentativ|unconfirm|draft|hold|proposed|forespurt|foreløpig/i;
 /** A flag for approval, without which a booking is awaiting. */
 const approval = /approv|confirm|accept/i;
 

@@ -30,8 +30,10 @@ function fields({ title, description, organizer, email, private: secret }: Guess
           {
             key,
             column: name(column.column),
-            from: (json) =>
-              column.isNotNull ? `coalesce(${json} ->> '${key}', '')` : `${json} ->> '${key}'`,
+            from: (json) => {
+              const given = column.isNotNull ? `coalesce(${json} ->> '${key}', '')` : `${json} ->> '${key}'`;
+              return column.length === null ? given : `left(${given}, ${column.length})`;
+            },
           },
         ];
   const flag = (column: Column): Field => {

@@ -9,6 +9,8 @@ export interface Column {
   readonly column: string;
   /** As `format_type` prints it, without length. */
   readonly type: string;
+  /** The number of characters that it takes at most; null: not limited. */
+  readonly length: number | null;
   readonly isKey: boolean;
   /** NOT NULL, without a default. */
   readonly isNeeded: boolean;
@@ -39,6 +41,8 @@ export interface Guess {
   readonly private: Column | null;
   /** The column that marks a booking as cancelled: a flag, a state, or a timestamp. */
   readonly state: Column | null;
+  /** Columns that may be times before and after the booking. */
+  readonly buffers: readonly string[];
   /** Other columns with the times, which the functions do not write. */
   readonly otherTimes: readonly string[];
   /** Other candidates for `state`. */
@@ -77,7 +81,7 @@ const isOfRow = has(
   'created create creation updated update modified write changed deleted cancelled canceled ' +
     'sent seen read login reminder reminded notified paid approved expires expiry id',
 );
-const isRoom = has('room resource space location venue facility hall lokale raum');
+const isRoom = has('room resource space location venue facility hall unit lokale raum');
 const isTitle = has('title subject summary name purpose tittel titel');
 const isRoomName = has('name label title navn');
 const isText = has('description body beskrivelse');
@@ -87,11 +91,13 @@ const isEmail = has('email mail epost');
 const isPerson = has('organizer organiser owner contact creator create booker reserver requester user');
 const isKeyed = has('id');
 const isZone = has('tz timezone zone');
+/** Durations before or after a booking. */
+const isBuffer = has('buffer setup teardown preparation cleanup cleaning');
 const isPrivate = has('private confidential public');
 const isStateWord = has('status state');
 const isState = has('status state active cancelled canceled deleted rejected enabled approved confirmed');
 const bookingWords = /book|reserv|event|entr(y|ies)|appointment|meeting|alloc|rental|hire/i;
-const roomWords = /room|resource|space|location|venue|facilit|hall|lokale|raum/i;
+const roomWords = /room|resource|space|location|venue|facilit|hall|lokale|raum|(^|_)units?$/i;
 const otherWords = /hist|log|audit|archiv|templ|season|holiday|setting|occurrence_rule|blackout/i;
 
 const clockOf = ({ type }: Column): Clock | null =>
@@ -270,6 +276,9 @@ export function guess(all: readonly Column[]): Guess | null {
     room,
     link,
     ...used,
+    buffers: columns
+      .filter((column) => isBuffer(column) && /^(interval|integer|smallint)$/.test(column.type))
+      .map(({ column }) => column),
     otherTimes: columns
       .filter((column) => isRange(column) !== isRange(times.starts) && keepsTimes(column))
       .map(({ column }) => column),

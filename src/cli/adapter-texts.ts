@@ -20,7 +20,7 @@ export function adapterTexts(guess: Guess, values: readonly string[]): Readonly<
     guess.table.split('.')[1]!.replace(/ies$/, 'y').replace(/s$/, '').toLowerCase().replace(/\W/g, '_'),
   );
   return {
-    '00_rights.sql': rights(guess),
+    '00_rights.sql': rights(guess, values),
     '10_view.sql': view(guess, type, values),
     ...(guess.rooms === null ? {} : { '11_resources.sql': resources(guess.rooms) }),
     '20_functions.sql': functions(guess, type, values),
@@ -66,6 +66,9 @@ function view(guess: Guess, type: string, values: readonly string[]): string {
     room !== null && guess.rooms === null
       ? `-- No table was found for the rooms of ${room.column}, so the functions cannot check that a room exists.`
       : null,
+    guess.buffers.length === 0
+      ? null
+      : `-- Not shown yet: ${guess.buffers.join(', ')}. The optional columns setup_minutes and teardown_minutes show such times (sql/README.md).`,
     room === null ? '-- No column refers to a room: set resource_id.' : null,
     room !== null && !isNumber(room)
       ? `-- Room keys are ${room.type}: bridge_key has a number for each (sql/README.md, "Keys").`
@@ -138,11 +141,18 @@ SELECT public.bridge_watch_table(${literal(tableName(table))}, $$SELECT ${type},
 }
 
 /** The query for missing privileges, with a row of VALUES for each table. */
-function rights({ table, link, rooms }: Guess): string {
-  const all = 'SELECT INSERT UPDATE DELETE TRIGGER';
+function rights(guess: Guess, values: readonly string[]): string {
+  const { table, link, rooms } = guess;
+  // without a column that marks it, a cancelled booking is deleted
+  const own =
+    states(guess, values).cancel === null
+      ? 'SELECT INSERT UPDATE DELETE TRIGGER'
+      : 'SELECT INSERT UPDATE TRIGGER';
   const wanted: readonly (readonly [table: string, rights: string])[] = [
-    [table, all],
-    ...(link === null ? [] : [[`${link.schema}.${link.table}`, all] as const]),
+    [table, own],
+    ...(link === null
+      ? []
+      : [[`${link.schema}.${link.table}`, 'SELECT INSERT UPDATE DELETE TRIGGER'] as const]),
     ...(rooms === null ? [] : [[rooms.table, 'SELECT'] as const]),
   ];
   const rows = wanted.map(([one, needed]) => {

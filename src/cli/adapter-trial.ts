@@ -107,6 +107,7 @@ async function runSteps(
       "Unless item ->> 'overlap' is 'allow', bridge_import_item must raise ERRCODE '23P01' if the room is taken.",
     );
   await checkRefusals(client, slot, item, report);
+  await checkLongTexts(client, key, item, abilities, report);
   await client.query('SAVEPOINT on_top');
   const onTop = await attempt(client, 'SELECT bridge_import($1)', [
     JSON.stringify({ ...item, overlap: 'allow' }),
@@ -161,6 +162,41 @@ async function checkRefusals(client: pg.Client, slot: Slot, item: object, report
       'functions',
       `A meeting ${property} ${error === null ? 'was imported' : `failed: ${failureInWords(error)}`}.`,
       "In bridge_import_item: IF … THEN RAISE EXCEPTION '…' USING ERRCODE = '22023'; (an IF on NULL is not true).",
+    );
+  }
+}
+
+/** Texts as long as Outlook allows; the invitations of an online meeting have thousands of characters. */
+const longTexts = {
+  title: 'Adapter check '.padEnd(255, '.'),
+  description: 'Adapter check '.padEnd(20_000, '.'),
+  organizer_name: 'Adapter check '.padEnd(255, '.'),
+};
+
+/** Checks that long texts are shortened: an error would park each meeting with a long text. */
+async function checkLongTexts(
+  client: pg.Client,
+  { type, id }: Key,
+  item: object,
+  abilities: ReadonlySet<Ability>,
+  report: Report,
+): Promise<void> {
+  if (abilities.has('no-text')) return;
+  const calls = [
+    ['bridge_import_item', 'SELECT bridge_import($1)', [{ ...item, ...longTexts, overlap: 'allow' }]],
+    ['bridge_change_item', 'SELECT bridge_change_item($1, $2::bigint, $3)', [type, id, longTexts]],
+  ] as const;
+  for (const [name, text, values] of calls) {
+    await client.query('SAVEPOINT long');
+    const error = await attempt(client, text, values);
+    await client.query('ROLLBACK TO long; RELEASE long');
+    // a system without overlaps refuses the taken slot
+    if (error === null || sqlState(error) === '23P01') continue;
+    report(
+      'problem',
+      'functions',
+      `A meeting with a long title and text failed: ${failureInWords(error)}.`,
+      `Shorten texts to the length of their columns in ${name}: left(… ->> 'title', 100).`,
     );
   }
 }
