@@ -36,7 +36,7 @@ export interface Call extends Waiting {
   readonly newest: number;
   /** Wakes all daemons. */
   wake(): Promise<void>;
-  /** Folds the whole outbox. */
+  /** Folds the whole outbox; as much as one fold takes if the call may not wait any more. */
   foldAll(): Promise<void>;
   /** Waits until these mappings are settled. Returns their outcomes since the call began. `counted`: the actions that are its results. */
   settled(chosen: readonly Chosen[], counted?: readonly CountedAction[]): Promise<ItemOutcome[]>;
@@ -64,11 +64,11 @@ export function createCalls({ db, window, ring, needWrites, waitMs = 20_000 }: C
       newest,
       wake,
       async foldAll() {
-        while (msLeft(waiting) > 0) {
+        do {
           const folded = await fold(db, window);
           if (folded === 0) return;
           if (folded < 0) await pause(5);
-        }
+        } while (msLeft(waiting) > 0);
       },
       async settled(chosen, counted) {
         if (chosen.length === 0) return [];
