@@ -11,6 +11,7 @@ process.once('SIGTERM', () => {
   stop.abort(new Error('stopped by SIGTERM'));
   process.once('SIGTERM', () => process.exit(2));
   setTimeout(() => process.exit(2), 12_000).unref();
+  say({ stopping: true });
 });
 process.stdin.resume().once('close', () => process.exit(3));
 

@@ -39,6 +39,8 @@ export interface Child extends AsyncDisposable {
   until(match: (fact: ToldFact) => boolean, since?: number): Promise<ToldFact>;
   /** Sends a signal to this one process. */
   signal(name: 'SIGKILL' | 'SIGTERM' | 'SIGSTOP' | 'SIGCONT'): void;
+  /** Resolves when it has taken the first SIGTERM. */
+  readonly stopping: Promise<void>;
   /** Its exit code, or null when a signal ended it. */
   readonly ended: Promise<number | null>;
 }
@@ -130,11 +132,13 @@ async function startChild(env: Environment): Promise<Child> {
   });
   const log = createFactLog<ToldFact>();
   const ready = Promise.withResolvers<string>();
+  const stopping = Promise.withResolvers<void>();
   const ended = once(child, 'exit').then(([code]) => code as number | null);
   ended.then((code) => ready.reject(new Error(`the daemon ended with ${code}`))).catch(() => undefined);
   createInterface(child.stdout).on('line', (line) => {
-    const told = JSON.parse(line) as ToldFact | { readonly ready: string };
+    const told = JSON.parse(line) as ToldFact | { readonly ready: string } | { readonly stopping: true };
     if ('ready' in told) return ready.resolve(told.ready);
+    if ('stopping' in told) return stopping.resolve();
     log.tell(told);
   });
   return {
@@ -143,6 +147,7 @@ async function startChild(env: Environment): Promise<Child> {
     facts: log.facts,
     until: (match, since = 0) => log.until((fact) => fact.at >= since && match(fact)),
     signal: (name) => void child.kill(name),
+    stopping: stopping.promise,
     ended,
     [Symbol.asyncDispose]: async () => {
       child.kill('SIGKILL');
