@@ -129,6 +129,8 @@ describe('a text that cannot be stored', () => {
         subject: odd,
         organizer: { emailAddress: { name: odd, address: kari } },
       });
+      // the room answers
+      w.tenant.advance(10_000);
       await w.db.query('UPDATE bridge_room_state SET pull_due_at = now()');
       daemon.daemon.ring();
       await until(async () => (await w.active()).includes('KariNordmann'));

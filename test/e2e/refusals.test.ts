@@ -67,7 +67,7 @@ describe('creates alone', () => {
       await w.settled();
       w.tenant.faults.set({ refuses: { create: as } });
       for (let n = 0; n < 14; n += 1) await book(w, n);
-      await until(() => calls(w, 'POST').length >= 12);
+      await until(() => calls(w, 'POST').some(({ status }) => status >= 400));
       await w.desk.cancel(old);
       await w.desk.retitle(kept, 'Ny tittel');
       await until(() => calls(w, 'DELETE').some(({ status }) => status === 204));
@@ -82,10 +82,10 @@ describe('creates alone', () => {
       );
       expect(hint).toMatch(as === 'accessDenied' ? /Calendars.ReadWrite/ : /full/);
       w.tenant.faults.set({ refuses: {} });
-      await w.settled();
+      await w.retried();
       expect(w.titles(101)).toHaveLength(15);
       expect(await health(w)).toMatchObject({ health: 'ok' });
-    }, 180_000);
+    });
 });
 
 describe('a removal alone', () => {
@@ -186,7 +186,7 @@ describe('the whole calendar alone', () => {
       const reads = calls(w, 'GET').filter(({ path }) => path.includes('calendarView')).length;
       expect(reads).toBeLessThan(40);
       w.tenant.faults.remove(fault);
-      await w.settled();
+      await w.retried();
       expect(w.titles(101)).toEqual(['Orkesteret', 'Møte 3']);
       expect(await health(w)).toMatchObject({ health: 'ok' });
     });

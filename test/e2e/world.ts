@@ -56,6 +56,8 @@ export async function openWorld(options: WorldOptions = {}) {
     events: (resource: number) => tenant.eventsIn(rooms[resource]!.upn),
     /** Resolves when nothing is due any more in any room. */
     settled: () => settled(db),
+    /** The same; what waits for its next try after a failure is tried at once. */
+    retried: () => settled(db, () => tryNow(db)),
     /** Asks for the changes of all rooms, as a notification does, until a round has brought nothing new. */
     pullAll: (running: Running) => pullAll(db, running),
     /** A local wall-clock text some days from now. */
@@ -102,19 +104,35 @@ async function map(db: TestDatabase, resource: number): Promise<void> {
 }
 
 /** Resolves when the outbox is empty and nothing is due. */
-const settled = (db: TestDatabase): Promise<unknown> =>
+const settled = (db: TestDatabase, before: () => Promise<void> = async () => undefined): Promise<unknown> =>
   until(
-    () =>
-      db.query(`
+    async () => {
+      await before();
+      return await db.query(`
         SELECT r.resource_id AS resource, s.push_due_at, s.lease_owner, s.reconciled_at, s.baselined_at, s.retry_at, s.error_message,
           (SELECT count(*) FROM bridge_changes) AS changes,
           (SELECT count(*) FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.due_at IS NOT NULL) AS due
         FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id AND r.active = 1
         WHERE EXISTS (SELECT FROM bridge_changes) OR s.push_due_at IS NOT NULL OR s.lease_owner IS NOT NULL
           OR s.reconciled_at IS NULL OR s.baselined_at IS NULL
-          OR EXISTS (SELECT FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.due_at IS NOT NULL)`),
+          OR EXISTS (SELECT FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.due_at IS NOT NULL)`);
+    },
     (busy) => busy.length === 0,
   );
+
+/** Makes due now what is due later, but for a Retry-After. Rows that the daemon writes are left to the next call. */
+async function tryNow(db: TestDatabase): Promise<void> {
+  await db.query(`
+    WITH items AS (
+      UPDATE bridge_mappings SET due_at = now()
+      WHERE id IN (SELECT id FROM bridge_mappings WHERE due_at > now() FOR NO KEY UPDATE SKIP LOCKED) RETURNING 1),
+    rooms AS (
+      UPDATE bridge_room_state SET retry_at = NULL, push_due_at = least(push_due_at, now()), pull_due_at = least(pull_due_at, now())
+      WHERE resource_mapping_id IN (
+        SELECT resource_mapping_id FROM bridge_room_state
+        WHERE greatest(retry_at, push_due_at, pull_due_at) > now() AND lease_owner IS NULL FOR NO KEY UPDATE SKIP LOCKED) RETURNING 1)
+    SELECT pg_notify('bridge_changes', '') WHERE EXISTS (SELECT FROM items) OR EXISTS (SELECT FROM rooms)`);
+}
 
 async function pullAll(db: TestDatabase, { daemon }: Running): Promise<void> {
   for (let round = 0; round < 2; round += 1) {
