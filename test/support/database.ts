@@ -1,16 +1,29 @@
 /** A database per test file, copied from a template of the run in about 20 ms and dropped when it is disposed of. */
 import { randomBytes } from 'node:crypto';
-import type pg from 'pg';
+import pg from 'pg';
 import { inject } from 'vitest';
 import type { DatabaseConfig } from '../../src/config.ts';
 import { openPool, openSession, type Database } from '../../src/database.ts';
-import { onServer, type Template } from './cluster.ts';
+import type { Template } from './cluster.ts';
 import type { Schema } from './templates.ts';
 import { drawnTransitions, testsOwn } from './transitions.ts';
 
 export type { Schema } from './templates.ts';
 
 const drawn = drawnTransitions();
+
+/** To create and drop databases. A worker keeps it for all its files: a connection costs a third of a database. */
+let keptServer: pg.Pool | undefined;
+function serverAt(url: string): pg.Pool {
+  // its connections are cut when the last test has ended and the server is gone
+  keptServer ??= new pg.Pool({
+    connectionString: url,
+    max: 2,
+    idleTimeoutMillis: 0,
+    allowExitOnIdle: true,
+  }).on('error', () => undefined);
+  return keptServer;
+}
 
 export interface TestDatabase extends AsyncDisposable {
   /** Of a superuser. */
@@ -29,9 +42,8 @@ export interface TestDatabase extends AsyncDisposable {
 export async function openTestDatabase({ schema }: { readonly schema: Schema }): Promise<TestDatabase> {
   const { serverUrl, template, copying } = await askFor(schema);
   const name = `${template}_${randomBytes(4).toString('hex')}`;
-  await onServer(serverUrl, (client) =>
-    client.query(`CREATE DATABASE ${name} TEMPLATE ${template} ${copying}`),
-  );
+  const server = serverAt(serverUrl);
+  await server.query(`CREATE DATABASE ${name} TEMPLATE ${template} ${copying}`);
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
   const config: DatabaseConfig = { url: url.href, ssl: false };
@@ -49,7 +61,7 @@ export async function openTestDatabase({ schema }: { readonly schema: Schema }):
     async [Symbol.asyncDispose]() {
       const seen = await transitionsIn(config);
       await Promise.all([pool.end(), byHand.end()]);
-      await onServer(serverUrl, (client) => client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`));
+      await server.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
       await report(seen);
     },
   };

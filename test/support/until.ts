@@ -8,7 +8,8 @@ import { inspect } from 'node:util';
 import { TestRunner } from 'vitest';
 import type { TestDatabase } from './database.ts';
 
-const betweenMs = 10;
+/** Between two questions: a twentieth of the wait so far, so that long waits do not load the database. */
+const betweenMs = (waitedMs: number) => Math.min(50, Math.max(10, waitedMs / 20));
 
 /** Most of what the test that waits may take, so that the wait fails before the test does and can say why. */
 const patienceMs = () => 0.8 * (TestRunner.getCurrentTest()?.timeout ?? 60_000);
@@ -21,7 +22,8 @@ export async function until<T>(
   isRight: (answer: T) => boolean = Boolean,
   more: () => Promise<string> = async () => '',
 ): Promise<T> {
-  for (const giveUpAt = performance.now() + patienceMs(); ; await pause(betweenMs)) {
+  const begunAt = performance.now();
+  for (const giveUpAt = begunAt + patienceMs(); ; await pause(betweenMs(performance.now() - begunAt))) {
     const answer = await ask();
     if (isRight(answer)) return answer;
     if (performance.now() > giveUpAt)
