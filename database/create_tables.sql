@@ -1811,14 +1811,16 @@ DECLARE
   one record;
 BEGIN
   PERFORM bridge_lock_for_settlement();
-  UPDATE bridge_room_state s SET lease_owner = replica, push_due_at = least(s.push_due_at, now()), updated_at = now()
-  FROM bridge_resource_mappings r
-  WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.id = ANY (room_ids) AND s.lease_owner IS NULL;
   FOR one IN SELECT * FROM jsonb_to_recordset(sent) AS d (id bigint, "eventId" text, state jsonb) LOOP
     UPDATE bridge_mappings m SET sent_states = bridge_with_sent(m.sent_states, one.state), outlook_news = coalesce(m.outlook_news, 'look'),
       due_at = least(m.due_at, now()), revision = m.revision + 1
-    WHERE m.id = one.id AND m.outlook_event_id = one."eventId" AND m.reservation_id IS NOT NULL AND m.sync_status <> 'cancelled';
+    -- a row that a person's transaction has locked must not keep the daemon from all rooms
+    WHERE m.id = (SELECT k.id FROM bridge_mappings k WHERE k.id = one.id AND k.outlook_event_id = one."eventId"
+      AND k.reservation_id IS NOT NULL AND k.sync_status <> 'cancelled' FOR NO KEY UPDATE SKIP LOCKED);
   END LOOP;
+  UPDATE bridge_room_state s SET lease_owner = replica, push_due_at = least(s.push_due_at, now()), updated_at = now()
+  FROM bridge_resource_mappings r
+  WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.id = ANY (room_ids) AND s.lease_owner IS NULL;
 END $doubt$;
 $functions$;
 
@@ -4240,7 +4242,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '0d2ecb687807ecfce8b79a139935a64c8e87780591fbdb9ddb43e81e805e87f5 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'b854fc2b464cc8b34ec063d7ade6555a374a2f9ea7d28c8a7bbf9a8f33f31bdc ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

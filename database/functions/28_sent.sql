@@ -38,12 +38,14 @@ DECLARE
   one record;
 BEGIN
   PERFORM bridge_lock_for_settlement();
-  UPDATE bridge_room_state s SET lease_owner = replica, push_due_at = least(s.push_due_at, now()), updated_at = now()
-  FROM bridge_resource_mappings r
-  WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.id = ANY (room_ids) AND s.lease_owner IS NULL;
   FOR one IN SELECT * FROM jsonb_to_recordset(sent) AS d (id bigint, "eventId" text, state jsonb) LOOP
     UPDATE bridge_mappings m SET sent_states = bridge_with_sent(m.sent_states, one.state), outlook_news = coalesce(m.outlook_news, 'look'),
       due_at = least(m.due_at, now()), revision = m.revision + 1
-    WHERE m.id = one.id AND m.outlook_event_id = one."eventId" AND m.reservation_id IS NOT NULL AND m.sync_status <> 'cancelled';
+    -- a row that a person's transaction has locked must not keep the daemon from all rooms
+    WHERE m.id = (SELECT k.id FROM bridge_mappings k WHERE k.id = one.id AND k.outlook_event_id = one."eventId"
+      AND k.reservation_id IS NOT NULL AND k.sync_status <> 'cancelled' FOR NO KEY UPDATE SKIP LOCKED);
   END LOOP;
+  UPDATE bridge_room_state s SET lease_owner = replica, push_due_at = least(s.push_due_at, now()), updated_at = now()
+  FROM bridge_resource_mappings r
+  WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.id = ANY (room_ids) AND s.lease_owner IS NULL;
 END $doubt$;

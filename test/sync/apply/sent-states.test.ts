@@ -166,6 +166,17 @@ test('Outlook rewrites what is sent: it is compared in the form in which Outlook
   expect(w.outlook.titles(room)).toEqual(['Choir  ']);
 });
 
+test('in a room that only shows the bookings, a restored title is shown', async () => {
+  await using w = await open();
+  await shown(w);
+  await w.db.query(`UPDATE bridge_resource_mappings SET sync_direction = 'booking_to_outlook'`);
+  await w.settle();
+  await ends['the daemon is killed'](w, clerk.retitles(w, 'Band'));
+  await clerk.retitles(w, 'Choir')();
+  await w.settle();
+  expect(await titles(w)).toEqual({ booking: ['Choir'], outlook: ['Choir'] });
+});
+
 test('a reservation that was moved into the future and back again has ended', async () => {
   await using w = await open({ conflict: 'outlook' });
   const booked = await w.desk.book(101, { title: 'Choir', from: w.day(-3, '18:00'), to: w.day(-3, '20:00') });
