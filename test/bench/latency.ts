@@ -13,10 +13,12 @@ import {
   addDatabase,
   bookEvents,
   environmentOf,
+  firstRoom,
   forkChild,
   openBridge,
   pause,
   settled,
+  slowDisk,
   startAcceptingServer,
   startDaemon,
   type AcceptingServer,
@@ -41,6 +43,8 @@ export interface Sample {
 }
 
 const rounds = 3;
+/** Changes in each round of a figure beside the first. */
+const fewer = 60;
 /** Of each call to Graph: real ones take 50 ms and more. */
 export const graphMs = 10;
 export const events = 40;
@@ -48,7 +52,7 @@ export const events = 40;
 export const idlePauseMs = () => 12 + Math.random() * 8;
 const busyPauseMs = () => 1 + Math.random() * 4;
 
-/** Takes about 35 s. */
+/** Takes about 50 s. */
 export async function measureLatency(changes = 160): Promise<Figure[]> {
   await using opened = new AsyncDisposableStack();
   const bridge = opened.use(await openBridge(events));
@@ -58,28 +62,32 @@ export async function measureLatency(changes = 160): Promise<Figure[]> {
   const floor = await openFloor(floorUrl, graph.origin, opened);
 
   let number = 0;
-  const run = async (side: Side, count: number, pauseMs: () => number) => {
+  const run = async (side: Side, count: number, pauseMs: () => number, write: typeof change = change) => {
     const samples: Sample[] = [];
     for (let n = 0; n < count; n += 1) {
-      samples.push(await change(side, ++number, graph));
+      samples.push(await write(side, ++number, graph));
       await pause(pauseMs());
     }
     return samples;
+  };
+  /** In short turns, so that a neighbour's noise meets both. */
+  const compare = async (count: number, write?: typeof change) => {
+    const pair: Pair = { ours: [], floor: [] };
+    for (let turn = 0; turn < 4; turn += 1) {
+      pair.floor.push(...(await run(floor, count / 4, idlePauseMs, write)));
+      pair.ours.push(...(await run(ours, count / 4, idlePauseMs, write)));
+    }
+    return pair;
   };
   await run(floor, 100, idlePauseMs); // both warm up
   await run(ours, 100, idlePauseMs);
   await graph.reset();
 
-  const measured: { ours: Sample[]; floor: Sample[] }[] = [];
+  const measured: Pair[] = [];
   const hops: HopTimes = { ours: [], floor: [] };
   await Promise.all([passedIn(ours.child), passedIn(floor.child)]);
   for (let round = 0; round < rounds; round += 1) {
-    const pair: { ours: Sample[]; floor: Sample[] } = { ours: [], floor: [] };
-    // in short turns, so that a neighbour's noise meets both
-    for (let turn = 0; turn < 4; turn += 1) {
-      pair.floor.push(...(await run(floor, changes / 4, idlePauseMs)));
-      pair.ours.push(...(await run(ours, changes / 4, idlePauseMs)));
-    }
+    const pair = await compare(changes);
     measured.push(pair);
     for (const [name, side] of [
       ['ours', ours],
@@ -90,10 +98,34 @@ export async function measureLatency(changes = 160): Promise<Figure[]> {
   await settled(bridge.pool);
   const { requests } = await graph.count();
   const calls = (requests['PATCH'] ?? 0) + (requests['GET'] ?? 0);
+  await notifyOfNew(floor);
+  const books: Pair[] = [];
+  for (let round = 0; round <= rounds; round += 1) books.push(await compare(fewer, book));
+  await slowDisk(bridge.pool, 1_000);
+  const onSlowDisk: Pair[] = [];
+  for (let round = 0; round < rounds; round += 1) onSlowDisk.push(await compare(fewer));
+  await slowDisk(bridge.pool, 0);
   const busy: number[] = [];
   for (let round = 0; round < rounds; round += 1)
     busy.push(of(await run(ours, changes, busyPauseMs), 'sent', 0.99));
-  return [...figures(measured, busy, calls / (rounds * changes)), ...hopFigures(hops)];
+  const half = (what: string, pairs: readonly Pair[], target: string): Figure => ({
+    what,
+    values: ratios(pairs, 'sent', 0.5),
+    target,
+    note: inMs(pairs, 'sent', 0.5),
+  });
+  return [
+    ...figures(measured, busy, calls / (rounds * changes)),
+    half('change sent → accepted, idle, disk of 1 ms, p50 / floor', onSlowDisk, '≤ 1.5'),
+    // the first one warms up
+    half('commit of a new booking sent → accepted, idle, p50 / floor', books.slice(1), '–'),
+    ...hopFigures(hops),
+  ];
+}
+
+interface Pair {
+  readonly ours: Sample[];
+  readonly floor: Sample[];
 }
 
 const of = (samples: readonly Sample[], from: keyof Sample, part: number) =>
@@ -102,20 +134,17 @@ const of = (samples: readonly Sample[], from: keyof Sample, part: number) =>
     part,
   );
 
-function figures(
-  measured: readonly { ours: Sample[]; floor: Sample[] }[],
-  busy: readonly number[],
-  callsPerPush: number,
-): Figure[] {
-  const ratio = (from: keyof Sample, part: number) =>
-    measured.map((round) => of(round.ours, from, part) / of(round.floor, from, part));
-  const ms = (side: 'ours' | 'floor', from: keyof Sample, part: number) =>
-    quantile(
-      measured.map((round) => of(round[side], from, part)),
-      0.5,
-    ).toFixed(2);
-  const note = (from: keyof Sample, part: number) =>
-    `${ms('ours', from, part)} / ${ms('floor', from, part)} ms`;
+const ratios = (pairs: readonly Pair[], from: keyof Sample, part: number) =>
+  pairs.map((round) => of(round.ours, from, part) / of(round.floor, from, part));
+
+function inMs(pairs: readonly Pair[], from: keyof Sample, part: number): string {
+  const ms = (side: keyof Pair) => median(pairs.map((round) => of(round[side], from, part))).toFixed(2);
+  return `${ms('ours')} / ${ms('floor')} ms`;
+}
+
+function figures(measured: readonly Pair[], busy: readonly number[], callsPerPush: number): Figure[] {
+  const ratio = (from: keyof Sample, part: number) => ratios(measured, from, part);
+  const note = (from: keyof Sample, part: number) => inMs(measured, from, part);
   return [
     { what: 'Graph calls per push, idle', values: [callsPerPush], target: '≤ 2' },
     {
@@ -196,6 +225,17 @@ export async function openFloor(url: string, origin: string, opened: AsyncDispos
   );
 }
 
+/** From now on the floor notifies of new events, too, and they may be booked into the bridge's rooms. */
+async function notifyOfNew({ client }: Side): Promise<void> {
+  await client.query(`CREATE TRIGGER floor_new AFTER INSERT ON bb_event REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT
+    EXECUTE FUNCTION floor_notify()`);
+  await client.query(
+    `INSERT INTO bb_resource (id, name, activity_id, rescategory_id, sort)
+     SELECT $1::int + n, 'Room ' || n, 1, 1, 1 FROM generate_series(0, $2::int - 1) n`,
+    [firstRoom, events],
+  );
+}
+
 /** The bridge, with so many events that it knows, all of them settled. */
 export async function openOurs(bridge: Bridge, origin: string, opened: AsyncDisposableStack): Promise<Side> {
   const first = await bookEvents(bridge.pool, events, events);
@@ -206,17 +246,46 @@ export async function openOurs(bridge: Bridge, origin: string, opened: AsyncDisp
 
 /** Renames one event and waits until the server has accepted the new name. */
 export async function change(side: Side, number: number, graph: AcceptingServer): Promise<Sample> {
+  return await timed(side, number, graph, {
+    name: 'rename',
+    text: 'UPDATE bb_event SET name = $2 WHERE id = $1',
+    values: [side.events[number % side.events.length], `Kammerkoret øver #${number}`],
+  });
+}
+
+/** Books a new event into one room, as clerks do. What is timed begins with the commit. */
+async function book(side: Side, number: number, graph: AcceptingServer): Promise<Sample> {
+  await side.client.query('BEGIN');
+  const { rows } = await side.client.query<{ id: number }>({
+    name: 'book',
+    text: `
+      INSERT INTO bb_event (activity_id, name, from_, to_, building_name, contact_name, contact_email, contact_phone, secret)
+      SELECT 1, $1, begins, begins + interval '20 minutes', 'x', 'x', 'x', 'x', 'x'
+      FROM (SELECT now()::date + 2 + $2::int % 300 + interval '20 hours' AS begins) b RETURNING id`,
+    values: [`Kammerkoret øver #${number}`, number],
+  });
+  await side.client.query({
+    name: 'book_room',
+    text: 'INSERT INTO bb_event_resource (event_id, resource_id) VALUES ($1, $2)',
+    values: [rows[0]!.id, firstRoom + (number % events)],
+  });
+  return await timed(side, number, graph, { text: 'COMMIT' });
+}
+
+/** Runs the statement that commits and waits until the server has accepted what has this number. */
+async function timed(
+  side: Side,
+  number: number,
+  graph: AcceptingServer,
+  statement: pg.QueryConfig,
+): Promise<Sample> {
   const accepted = new Promise<number>((resolve) => {
     graph.onAccepted = (one) => {
       if (one.number === number) resolve(one.at);
     };
   });
   const sentAt = monotonicMs();
-  await side.client.query({
-    name: 'rename',
-    text: 'UPDATE bb_event SET name = $2 WHERE id = $1',
-    values: [side.events[number % side.events.length], `Kammerkoret øver #${number}`],
-  });
+  await side.client.query(statement);
   const acknowledgedAt = monotonicMs();
   const at = await accepted;
   return { sent: at - sentAt, acknowledged: at - acknowledgedAt, from: sentAt, to: at };

@@ -74,6 +74,14 @@ export const diskSettings = {
   max_wal_size: '4GB',
 };
 
+/** From now on each flush of the server's WAL sleeps for so many microseconds: most disks are slower than the one that measures. */
+export async function slowDisk(pool: Database, us: number): Promise<void> {
+  await pool.query(`ALTER SYSTEM SET commit_siblings = '0'`);
+  await pool.query(`ALTER SYSTEM SET commit_delay = '${us}'`);
+  await pool.query('SELECT pg_reload_conf()');
+  await pause(100); // each backend reads the settings when it is next idle
+}
+
 /** Another database on the same server, so that both sides of a ratio share it. */
 export async function addDatabase(
   serverUrl: string,
