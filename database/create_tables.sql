@@ -658,6 +658,10 @@ CREATE OR REPLACE FUNCTION bridge_lock_for_fold() RETURNS void LANGUAGE plpgsql 
 BEGIN
   PERFORM pg_advisory_xact_lock(7230912, 2) WHERE NOT bridge_is_plan();
 END $lock$;
+-- The same, not in a plan, as an expression that is true.
+CREATE OR REPLACE FUNCTION bridge_locked_for_fold() RETURNS boolean LANGUAGE sql AS $locked$
+  SELECT pg_advisory_xact_lock(7230912, 2) IS NOT NULL
+$locked$;
 CREATE OR REPLACE FUNCTION bridge_lock_for_settlement() RETURNS void LANGUAGE plpgsql AS $lock$
 BEGIN
   -- no later statement waits long for a row: a person's open transaction would block the fold, and with it all rooms
@@ -1270,6 +1274,12 @@ BEGIN
   closes := (today + future_days)::timestamp AT TIME ZONE zone;
 END $window$;
 
+-- Whether a time lies in that window, at least in part.
+CREATE OR REPLACE FUNCTION bridge_is_in_window(begins timestamptz, ends timestamptz, past_days integer, future_days integer) RETURNS boolean
+LANGUAGE sql STABLE AS $in$
+  SELECT ends > w.opens AND begins < w.closes FROM bridge_window(past_days, future_days) w
+$in$;
+
 -- The state of an item in the booking system, as booking_base and booking_seen store it. It is compared as a whole.
 CREATE OR REPLACE FUNCTION bridge_item_state(starts_at timestamptz, ends_at timestamptz, all_day boolean, title text,
   description text, is_private boolean) RETURNS jsonb LANGUAGE sql STABLE AS $state$
@@ -1285,7 +1295,7 @@ $functions$;
 -- How Outlook shows an item: the settings of its room, or those of the environment.
 
 -- The settings in which a room differs from the environment.
-CREATE OR REPLACE FUNCTION bridge_own_settings(r bridge_resource_mappings) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $own$
+CREATE OR REPLACE FUNCTION bridge_own_settings(r bridge_resource_mappings) RETURNS jsonb LANGUAGE sql STABLE AS $own$
   SELECT jsonb_strip_nulls(jsonb_build_object('conflict_policy', r.conflict_policy, 'overlap_policy', r.overlap_policy,
     'import_mode', r.import_mode, 'privacy', r.privacy, 'title_template', r.title_template))
 $own$;
@@ -1560,6 +1570,12 @@ BEGIN
     AND n.starts_at < n.ends_at AND greatest(n.starts_at, begins) < least(n.ends_at, ends) AND bridge_covers(n);
 END $cover$;
 
+-- Both as one value.
+CREATE OR REPLACE FUNCTION bridge_cover_found(room integer, priority smallint, begins timestamptz, ends timestamptz) RETURNS boolean[]
+LANGUAGE sql STABLE AS $found$
+  SELECT ARRAY[c.covered, c.confirmed] FROM bridge_cover_of(room, priority, begins, ends) c
+$found$;
+
 -- Makes due the items of lower priority at a time of a room: they may appear or disappear.
 CREATE OR REPLACE FUNCTION bridge_examine_beneath(room integer, priority smallint, begins timestamptz, ends timestamptz)
 RETURNS void LANGUAGE plpgsql AS $beneath$
@@ -1601,19 +1617,24 @@ BEGIN
   END IF;
 END $retry$;
 
--- Whether bridge_cover_changed may write other mappings when this one changes: items beneath its former or new time, or changes in
--- Outlook that were refused because of it.
-CREATE OR REPLACE FUNCTION bridge_cover_concerns_others(was bridge_mappings, becomes bridge_mappings) RETURNS boolean LANGUAGE plpgsql STABLE
+-- An older version has this with other arguments.
+DO $drop$
+BEGIN
+  IF to_regprocedure('bridge_cover_concerns_others(bridge_mappings, bridge_mappings)') IS NOT NULL THEN
+    DROP FUNCTION bridge_cover_concerns_others(bridge_mappings, bridge_mappings);
+  END IF;
+END $drop$;
+
+-- Whether bridge_cover_changed may write other mappings when this one gets another presence, priority or time: items beneath its former or
+-- new time, or changes in Outlook that were refused because of it.
+CREATE OR REPLACE FUNCTION bridge_cover_concerns_others(was bridge_mappings, becomes_priority smallint, begins timestamptz, ends timestamptz)
+RETURNS boolean LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $concerns$
 BEGIN
-  IF (was.present, was.priority_level, was.starts_at, was.ends_at)
-    IS NOT DISTINCT FROM (becomes.present, becomes.priority_level, becomes.starts_at, becomes.ends_at) THEN
-    RETURN false;
-  END IF;
   RETURN EXISTS (SELECT FROM bridge_mappings m WHERE bridge_slot(m.resource_id, m.starts_at, m.ends_at)
         && bridge_slot(was.resource_id, was.starts_at, was.ends_at) AND m.present AND m.priority_level > was.priority_level)
     OR EXISTS (SELECT FROM bridge_mappings m WHERE bridge_slot(m.resource_id, m.starts_at, m.ends_at)
-        && bridge_slot(becomes.resource_id, becomes.starts_at, becomes.ends_at) AND m.present AND m.priority_level > becomes.priority_level)
+        && bridge_slot(was.resource_id, begins, ends) AND m.present AND m.priority_level > becomes_priority)
     OR EXISTS (SELECT FROM bridge_mappings m WHERE m.sync_status = 'conflict' AND m.conflict ->> 'kind' IN ('overlap', 'refused')
         AND (m.outlook_seen ->> 'startsAt')::timestamptz < was.ends_at AND (m.outlook_seen ->> 'endsAt')::timestamptz > was.starts_at);
 END $concerns$;
@@ -1786,6 +1807,11 @@ CREATE OR REPLACE FUNCTION bridge_with_sent(sent jsonb, state jsonb) RETURNS jso
           FROM (SELECT coalesce(jsonb_agg(s.one ORDER BY s.n) FILTER (WHERE s.one <> state), '[]') AS others
                 FROM jsonb_array_elements(sent) WITH ORDINALITY AS s (one, n)) o) END
 $with$;
+
+-- Those of the states that were sent, without this one if it is the last.
+CREATE OR REPLACE FUNCTION bridge_others_sent(sent jsonb, state jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $others$
+  SELECT CASE WHEN sent -> -1 = state THEN nullif(sent - (-1), '[]') ELSE sent END
+$others$;
 
 -- Stores states that are about to be sent. Returns the mappings that have not changed since they were read; their revision is one
 -- higher now. Throws BR001 if the lease was lost.
@@ -2269,28 +2295,36 @@ CREATE OR REPLACE FUNCTION bridge_need_lease(room_id integer, epoch bigint) RETU
   SELECT bridge_need_leases(ARRAY[room_id], ARRAY[epoch])
 $need$;
 
--- A work item: a mapping with its item. In SQL, so that it is inlined. A daemon of the previous version does not know `unreadable`: it
+-- A work item: a mapping with its item, which has `booking` for a state, or NULL. `status` to `changed_at` are columns of the mapping as
+-- they will be stored. `recorded`: the present state is stored as sent; `sent`: the other ones. This and bridge_work_of are in SQL, so that they are inlined.
+CREATE OR REPLACE FUNCTION bridge_work_item(m bridge_mappings, status text, revision bigint, attempt integer, lane integer, changed_at timestamptz,
+  recorded boolean, sent jsonb, active boolean, booking jsonb, unreadable jsonb, in_window boolean, covered boolean, cover_confirmed boolean, ended boolean,
+  elsewhere boolean) RETURNS json LANGUAGE sql STABLE AS $item$
+  SELECT json_build_object(
+    'id', m.id, 'reservationType', m.reservation_type, 'reservationId', m.reservation_id, 'eventId', m.outlook_event_id,
+    'status', status, 'direction', m.sync_direction, 'generation', m.generation, 'revision', revision, 'createdAt', m.created_at,
+    'attempt', attempt, 'lane', lane, 'agreement', m.agreement, 'bookingBase', m.booking_base, 'outlookBase', m.outlook_base,
+    'outlookSeen', m.outlook_seen, 'recorded', recorded, 'sent', sent, 'active', active, 'booking', booking, 'unreadable', unreadable, 'inWindow', in_window,
+    'covered', covered, 'coverConfirmed', cover_confirmed, 'ended', ended, 'elsewhere', elsewhere,
+    'news', m.outlook_news, 'isOrganizer', m.is_organizer, 'iCalUId', m.ical_uid, 'originalStart', m.original_start,
+    'etag', m.outlook_etag, 'intent', m.event_intent, 'removing', m.removing, 'waitsFor', m.waits_for, 'renames', m.renames, 'conflict', m.conflict, 'error', m.error_message, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
+    'bookingChangedAt', changed_at)
+$item$;
+
+-- The same of a stored mapping and an item as bridge_read_item returns it. A daemon of the previous version does not know `unreadable`: it
 -- gets the state that the mapping stores, so that it removes nothing.
 CREATE OR REPLACE FUNCTION bridge_work_of(m bridge_mappings, item jsonb, opens timestamptz, closes timestamptz, covered boolean,
   cover_confirmed boolean, elsewhere boolean) RETURNS json LANGUAGE sql STABLE AS $of$
-  SELECT json_build_object(
-    'id', m.id, 'reservationType', m.reservation_type, 'reservationId', m.reservation_id, 'eventId', m.outlook_event_id,
-    'status', m.sync_status, 'direction', m.sync_direction, 'generation', m.generation, 'revision', m.revision, 'createdAt', m.created_at,
-    'attempt', m.attempt, 'lane', m.lane, 'agreement', m.agreement, 'bookingBase', m.booking_base, 'outlookBase', m.outlook_base,
-    'outlookSeen', m.outlook_seen,
-    -- `recorded`: the present state is stored as sent; `sent`: the other ones
-    'recorded', coalesce(m.sent_states -> -1 = item -> 'state', false),
-    'sent', CASE WHEN m.sent_states -> -1 = item -> 'state' THEN nullif(m.sent_states - (-1), '[]') ELSE m.sent_states END, 'active', CASE WHEN item ? 'unreadable' THEN m.present ELSE (item ->> 'active')::boolean END,
-    'booking', CASE WHEN item ? 'unreadable' THEN coalesce(m.booking_seen,
-        nullif(coalesce(m.outlook_seen, m.outlook_base, '{}') || coalesce(m.booking_base, '{}'), '{}')) ELSE item -> 'state' END,
-    'unreadable', item -> 'unreadable',
-    'inWindow', CASE WHEN item ? 'unreadable' THEN m.ends_at > opens AND m.starts_at < closes
+  SELECT bridge_work_item(m, m.sync_status, m.revision, m.attempt, m.lane, m.last_modified_booking,
+    coalesce(m.sent_states -> -1 = item -> 'state', false), bridge_others_sent(m.sent_states, item -> 'state'),
+    CASE WHEN item ? 'unreadable' THEN m.present ELSE (item ->> 'active')::boolean END,
+    CASE WHEN item ? 'unreadable' THEN coalesce(m.booking_seen,
+      nullif(coalesce(m.outlook_seen, m.outlook_base, '{}') || coalesce(m.booking_base, '{}'), '{}')) ELSE item -> 'state' END,
+    item -> 'unreadable',
+    CASE WHEN item ? 'unreadable' THEN m.ends_at > opens AND m.starts_at < closes
       ELSE (item ->> 'endsAt')::timestamptz > opens AND (item ->> 'startsAt')::timestamptz < closes END,
-    'covered', covered OR item ? 'unreadable' AND m.sync_status = 'shadowed',
-    'coverConfirmed', cover_confirmed OR item ? 'unreadable' AND m.sync_status = 'shadowed', 'ended', coalesce((item ->> 'endsAt')::timestamptz, m.ends_at) <= now(), 'elsewhere', elsewhere,
-    'news', m.outlook_news, 'isOrganizer', m.is_organizer, 'iCalUId', m.ical_uid, 'originalStart', m.original_start,
-    'etag', m.outlook_etag, 'intent', m.event_intent, 'removing', m.removing, 'waitsFor', m.waits_for, 'renames', m.renames, 'conflict', m.conflict, 'error', m.error_message, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
-    'bookingChangedAt', m.last_modified_booking)
+    covered OR item ? 'unreadable' AND m.sync_status = 'shadowed',
+    cover_confirmed OR item ? 'unreadable' AND m.sync_status = 'shadowed', coalesce((item ->> 'endsAt')::timestamptz, m.ends_at) <= now(), elsewhere)
 $of$;
 
 -- The work items of mappings of one room: everything that `decide` needs, in one read. `known`: items that were read in this
@@ -2444,7 +2478,7 @@ $leased$;
 -- Folds, leases due rooms for one daemon and reads their first work items: one round trip from wake to work.
 -- The lease is a session advisory lock of the calling connection and an epoch that fences every settlement; `held` are the rooms that
 -- this daemon has already (session locks re-enter). Candidates are chosen before a lock is tried. `changed_first`: after a fold of few
--- changes only their rooms are leased; the caller asks for the others soon after. A single change: see 41_lease_early.sql.
+-- changes only their rooms are leased; the caller asks for the others soon after. A single change: see 41_lease_one.sql.
 CREATE OR REPLACE FUNCTION bridge_lease(replica uuid, held integer[], rooms integer, most integer, past_days integer,
   future_days integer, fold_most integer, any_lane boolean, asked_only boolean, changed_first boolean) RETURNS json LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $lease$
@@ -2601,134 +2635,175 @@ $functions$;
 -- are to be stored are locked before the answer, so only a failing server prevents the commit; the daemon then gives up all leases. Each
 -- of these functions starts few statements, because starting one takes longer than running it, most of all in a session that was idle.
 
--- As bridge_lease, which it calls in all cases but this one: the outbox contains the change of one reservation with one mapping and
--- one item, in the same room, the event is known, and no other mapping is concerned. `room_id` NULL: all is stored. Else
--- bridge_record_lease is to be called with the `mapping` as it is to be stored, the `places` of its outbox rows and the `room_id`, in
--- this transaction.
-CREATE OR REPLACE FUNCTION bridge_lease_early(replica uuid, held integer[], rooms integer, most integer, past_days integer,
+-- Its answer: the room with its only work item.
+CREATE OR REPLACE FUNCTION bridge_leased_one(folded integer, held integer[], r bridge_resource_mappings, epoch bigint, baselined_at timestamptz,
+  reconciled_at timestamptz, attempt integer, pulls boolean, hinted boolean, missing boolean, work json) RETURNS json LANGUAGE sql STABLE AS $answer$
+  SELECT json_build_object('folded', folded, 'more', false, 'stopped', CASE WHEN held = '{}' THEN '[]'::json ELSE bridge_stopped(held) END,
+    'rooms', json_build_array(bridge_leased(r, NULL, epoch, baselined_at, reconciled_at, attempt, pulls, hinted, missing, json_build_array(work))))
+$answer$;
+
+-- the view of the adapter is created later
+SET check_function_bodies = off;
+-- The only item of a reservation, its room, and both as bridge_lease_one needs them. `kept`: the priority that its mapping has. A single
+-- query without settings, so that it is inlined.
+CREATE OR REPLACE FUNCTION bridge_read_one(kind text, id_ bigint, kept smallint, past_days integer, future_days integer) RETURNS TABLE (
+  of_list bridge_resource_mappings, room integer, resource_id integer, active boolean, starts_at timestamptz, ends_at timestamptz, priority smallint,
+  digest bigint, state jsonb, in_window boolean, cover boolean[], missing boolean) LANGUAGE sql STABLE AS $read$
+  SELECT r.of_list, r.id, v.resource_id, v.active, v.starts_at, v.ends_at, p.priority,
+    hash_record_extended(ROW(v.active, v.priority_level, v.starts_at, v.ends_at, v.all_day, v.title, v.description,
+      v.organizer_name, v.organizer_email, v.is_private), 0),
+    bridge_item_state(v.starts_at, v.ends_at, v.all_day, v.title, v.description, v.is_private)
+      || CASE WHEN r.privacy IS NULL AND r.title_template IS NULL AND NOT EXISTS (
+           SELECT FROM bridge_settings s WHERE s.name IN ('privacy', 'title_template') AND s.value NOT IN ('neutral', '{title}')) THEN '{}'
+         ELSE coalesce(bridge_appearance(to_jsonb(v), bridge_style(v.resource_id)), '{}') END,
+    -- the limits are computed only for a time that is near to one
+    CASE WHEN v.ends_at > now() - (past_days - 2) * interval '1 day' AND v.starts_at < now() + (future_days - 2) * interval '1 day'
+      THEN true ELSE bridge_is_in_window(v.starts_at, v.ends_at, past_days, future_days) END,
+    -- nothing covers the highest priority, and an item that ends before it starts is shown as it is
+    CASE WHEN p.priority > 1 AND v.active AND v.starts_at < v.ends_at
+      THEN bridge_cover_found(v.resource_id, p.priority, v.starts_at, v.ends_at) ELSE '{false,false}' END,
+    EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = v.resource_id AND n.outlook_news IN ('missing', 'gone'))
+  FROM (SELECT i.*, count(*) OVER () AS items FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_) v
+  CROSS JOIN LATERAL (SELECT coalesce(v.priority_level, kept, 1::smallint) AS priority) p
+  -- by a range and its order, so that a plan made while there were few rooms uses the index of the resource, too
+  CROSS JOIN LATERAL (
+    SELECT o AS of_list, o.id, o.privacy, o.title_template FROM bridge_resource_mappings o
+    WHERE o.resource_id >= v.resource_id AND o.resource_id <= v.resource_id AND o.active = 1 ORDER BY o.resource_id LIMIT 1) r
+  WHERE v.items = 1 OFFSET 0
+$read$;
+RESET check_function_bodies;
+
+-- As bridge_lease, which it calls in all cases but this one: the outbox contains the change of one reservation with one item, in a room
+-- that is free. It has no mapping yet, or one, in the same room, whose event is known, and no other mapping is concerned. `room_id` NULL: all
+-- is stored. Else bridge_record_one is to be called with the other results, in this transaction.
+CREATE OR REPLACE FUNCTION bridge_lease_one(replica uuid, held integer[], rooms integer, most integer, past_days integer,
   future_days integer, fold_most integer, any_lane boolean, asked_only boolean, changed_first boolean,
-  OUT answer json, OUT mapping bridge_mappings, OUT places tid[], OUT room_id integer) LANGUAGE plpgsql
+  OUT answer json, OUT mapping_id bigint, OUT present_ boolean, OUT priority smallint, OUT begins timestamptz, OUT ends timestamptz,
+  OUT digest bigint, OUT state jsonb, OUT since timestamptz, OUT places tid[], OUT room_id integer) LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 -- as in bridge_gather
-SET enable_bitmapscan = off AS $early$
+SET enable_bitmapscan = off AS $one$
 DECLARE
   -- a reservation that a person saves may be written in several tables
   most_rows constant integer := 8;
   columns_of_each_view constant smallint := 13;
   waiting record;
-  others record;
   known record;
+  is_new boolean;
+  is_ready boolean;
 BEGIN
   <<one>>
   BEGIN
     EXIT one WHEN NOT changed_first OR rooms < 1 OR fold_most < 1;
-    -- rows that another fold has locked are skipped
-    SELECT c.ctid AS place, c.reservation_type AS kind, c.reservation_id AS id, c.reservation_key AS key, c.changed_at AS since,
-      ARRAY(SELECT o.ctid FROM bridge_changes o LIMIT most_rows + 1 FOR UPDATE SKIP LOCKED) AS places
-    INTO waiting FROM bridge_changes c LIMIT 1;
-    -- a view with further columns may have keys, replaced reservations or states (sql/README.md)
-    EXIT one WHEN NOT FOUND OR waiting.id IS NULL OR waiting.key IS NOT NULL OR NOT waiting.place = ANY (waiting.places)
-      OR cardinality(waiting.places) > most_rows
-      OR has_column_privilege('public.bridge_items'::regclass, (columns_of_each_view + 1)::smallint, 'SELECT') IS NOT NULL;
-    IF cardinality(waiting.places) > 1 THEN
-      SELECT min(c.changed_at) AS since, bool_and(c.reservation_type = waiting.kind AND c.reservation_id = waiting.id) AS are_same INTO others
-      FROM bridge_changes c WHERE c.ctid = ANY (waiting.places);
-      EXIT one WHEN others.are_same IS NOT TRUE;
-      waiting.since := others.since;
+    -- Rows that another fold has locked are skipped. The lock is waited for here, because the next statement has to see what was
+    -- committed until then.
+    SELECT min(c.kind) AS kind, min(c.id) AS id, min(c.since) AS since, array_agg(c.place) AS places, count(*)::integer AS many,
+      count(*) <= most_rows AND count(c.id) = count(*) AND count(c.key) = 0 AND min(c.kind) = max(c.kind) AND min(c.id) = max(c.id)
+        -- a view with further columns may have keys, replaced reservations or states (sql/README.md)
+        AND has_column_privilege('public.bridge_items'::regclass, (columns_of_each_view + 1)::smallint, 'SELECT') IS NULL
+        AND bridge_locked_for_fold() AS is_one,
+      clock_timestamp() AS moment
+    INTO waiting
+    FROM (SELECT o.ctid AS place, o.reservation_type AS kind, o.reservation_id AS id, o.reservation_key AS key, o.changed_at AS since
+          FROM bridge_changes o LIMIT most_rows + 1 FOR UPDATE SKIP LOCKED) c;
+    EXIT one WHEN waiting.is_one IS NOT TRUE;
+    -- a new one is in several tables, mostly
+    is_new := waiting.many > 1;
+    IF is_new THEN
+      is_new := NOT EXISTS (SELECT FROM bridge_mappings m WHERE m.reservation_type = waiting.kind AND m.reservation_id = waiting.id);
     END IF;
-    PERFORM bridge_lock_for_fold();
-    SELECT m AS mapping, i.*, jsonb_build_object('active', i.active, 'startsAt', i.starts_at, 'endsAt', i.ends_at, 'state', i.state) AS item
-    INTO known
-    FROM (
-      SELECT v.resource_id, v.active, v.starts_at, v.ends_at, v.priority_level, r.id AS room, count(*) OVER () AS items,
-        hash_record_extended(ROW(v.active, v.priority_level, v.starts_at, v.ends_at, v.all_day, v.title, v.description,
-          v.organizer_name, v.organizer_email, v.is_private), 0) AS digest,
-        bridge_item_state(v.starts_at, v.ends_at, v.all_day, v.title, v.description, v.is_private)
-          || CASE WHEN r.privacy IS NULL AND r.title_template IS NULL AND NOT EXISTS (
-               SELECT FROM bridge_settings s WHERE s.name IN ('privacy', 'title_template') AND s.value NOT IN ('neutral', '{title}')) THEN '{}'
-             ELSE coalesce(bridge_appearance(to_jsonb(v), bridge_style(v.resource_id)), '{}') END AS state
-      FROM (SELECT * FROM bridge_items b WHERE b.reservation_type = waiting.kind AND b.reservation_id = waiting.id OFFSET 0) v
-      -- the room of each item is looked up; in the other order the view would be read once for each room
-      CROSS JOIN LATERAL (
-        SELECT o.id, o.privacy, o.title_template FROM bridge_resource_mappings o
-        WHERE o.resource_id = v.resource_id AND o.active = 1 OFFSET 0) r
-      OFFSET 0) i, bridge_mappings m
-    WHERE m.reservation_type = waiting.kind AND m.reservation_id = waiting.id AND i.items = 1 AND m.resource_id = i.resource_id
-      AND m.outlook_event_id IS NOT NULL
-      -- an unchanged one is left to bridge_gather
-      AND m.booking_digest IS DISTINCT FROM i.digest
-      AND (m.present IS DISTINCT FROM i.active OR m.present AND m.booking_seen IS DISTINCT FROM i.state)
-      AND NOT EXISTS (SELECT FROM bridge_mappings o
-                      WHERE o.reservation_type = waiting.kind AND o.reservation_id = waiting.id AND o.id <> m.id)
-    FOR NO KEY UPDATE OF m;
-    EXIT one WHEN NOT FOUND;
-    mapping := known.mapping;
-    mapping.present := known.active;
-    mapping.priority_level := coalesce(known.priority_level, mapping.priority_level);
-    mapping.starts_at := known.starts_at;
-    mapping.ends_at := known.ends_at;
-    mapping.booking_digest := known.digest;
-    -- the rest as in bridge_gather
-    mapping.changed_at := CASE WHEN mapping.due_at IS NULL THEN waiting.since ELSE coalesce(mapping.changed_at, waiting.since) END;
-    mapping.due_at := least(mapping.due_at, now());
-    mapping.lane := 0;
-    mapping.attempt := 0;
-    mapping.revision := mapping.revision + 1;
-    mapping.last_modified_booking := waiting.since;
-    mapping.updated_at := now();
-    IF known.active THEN
-      mapping.sent_states := CASE WHEN mapping.sent_states IS NULL THEN jsonb_build_array(known.state) ELSE bridge_with_sent(mapping.sent_states, known.state) END;
+    IF NOT is_new THEN
+      -- The last versions of mapping and room are read, because they are locked; rows that another transaction has locked are skipped.
+      SELECT m.id, i.active, i.priority, i.starts_at, i.ends_at, i.digest, i.state, i.room,
+        i.resource_id = m.resource_id AND m.outlook_event_id IS NOT NULL
+          -- an unchanged one is left to bridge_gather
+          AND m.booking_digest IS DISTINCT FROM i.digest
+          AND (m.present IS DISTINCT FROM i.active OR m.present AND m.booking_seen IS DISTINCT FROM i.state)
+          AND NOT EXISTS (SELECT FROM bridge_mappings o
+                          WHERE o.reservation_type = waiting.kind AND o.reservation_id = waiting.id AND o.id <> m.id)
+          AND NOT ((m.present, m.priority_level, m.starts_at, m.ends_at) IS DISTINCT FROM (i.active, i.priority, i.starts_at, i.ends_at)
+            AND bridge_cover_concerns_others(m, i.priority, i.starts_at, i.ends_at)),
+        bridge_leased_one(waiting.many, held, i.of_list, s.lease_epoch, s.baselined_at, s.reconciled_at, s.attempt,
+          least(s.pull_due_at, s.next_poll_at, s.sure_at) <= waiting.moment, s.hinted_at <= waiting.moment, i.missing,
+          -- the columns as bridge_record_one stores them
+          bridge_work_item(m, CASE WHEN m.sync_status IN ('synced', 'error') THEN 'pending' ELSE m.sync_status END, m.revision + 1, 0, 0, waiting.since,
+            i.active OR coalesce(m.sent_states -> -1 = i.state, false),
+            CASE WHEN m.sent_states IS NOT NULL
+              THEN bridge_others_sent(CASE WHEN i.active THEN bridge_with_sent(m.sent_states, i.state) ELSE m.sent_states END, i.state) END,
+            i.active, i.state, NULL, i.in_window, i.cover[1], i.cover[2], i.ends_at <= now(), false))
+      INTO mapping_id, present_, priority, begins, ends, digest, state, room_id, is_ready, answer
+      FROM bridge_mappings m
+      CROSS JOIN LATERAL bridge_read_one(waiting.kind, waiting.id, m.priority_level, past_days, future_days) i
+      JOIN bridge_room_state s ON s.resource_mapping_id = i.room
+      WHERE m.reservation_type = waiting.kind AND m.reservation_id = waiting.id
+        AND s.lease_owner IS NULL AND s.baselined_at IS NOT NULL AND s.reconciled_at IS NOT NULL
+        AND bridge_room_is_free(s.resource_mapping_id, s.retry_at, s.throttled_until, s.asked_at, waiting.moment, held, asked_only)
+      FOR NO KEY UPDATE OF m, s SKIP LOCKED;
+      IF NOT FOUND THEN
+        is_new := NOT EXISTS (SELECT FROM bridge_mappings m WHERE m.reservation_type = waiting.kind AND m.reservation_id = waiting.id);
+        EXIT one WHEN NOT is_new;
+      END IF;
     END IF;
-    IF mapping.sync_status IN ('synced', 'error') THEN
-      mapping.sync_status := 'pending';
-    END IF;
-    EXIT one WHEN bridge_cover_concerns_others(known.mapping, mapping);
-    places := waiting.places;
-    IF known.room = ANY (held) OR NOT bridge_try_lock_room(known.room) THEN
-      PERFORM bridge_record_lease(replica, mapping, places, NULL), bridge_ring_rooms(ARRAY[known.room]);
-      answer := json_build_object('folded', cardinality(places), 'more', false, 'rooms', '[]'::json, 'stopped', bridge_stopped(held));
-      RETURN;
-    END IF;
-    -- a row lock permits the table locks of REINDEX and CREATE TRIGGER, which bridge_record_lease would wait for
-    LOCK TABLE bridge_mappings, bridge_changes, bridge_room_state IN ROW EXCLUSIVE MODE;
-    SELECT json_build_object('folded', cardinality(places), 'more', false, 'stopped', bridge_stopped(held),
-      'rooms', json_build_array(bridge_leased(r, s.lease_owner, s.lease_epoch, s.baselined_at, s.reconciled_at, s.attempt,
-        least(s.pull_due_at, s.next_poll_at, s.sure_at) <= clock_timestamp(), s.hinted_at <= clock_timestamp(),
-        EXISTS (SELECT FROM bridge_mappings n WHERE n.resource_id = r.resource_id AND n.outlook_news IN ('missing', 'gone')), CASE
-        -- nothing covers the highest priority, so no cover is read
-        WHEN mapping.priority_level <= 1 THEN json_build_array(bridge_work_of(mapping, known.item, w.opens, w.closes, false, false, false))
-        ELSE bridge_work(r.resource_id, ARRAY[mapping], w.opens, w.closes, jsonb_build_object(mapping.id, known.item)) END)))
-    INTO answer
-    FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id, bridge_window(past_days, future_days) w
-    WHERE s.resource_mapping_id = known.room AND r.active = 1 AND s.lease_owner IS NULL AND s.baselined_at IS NOT NULL AND s.reconciled_at IS NOT NULL
-      AND bridge_room_is_free(s.resource_mapping_id, s.retry_at, s.throttled_until, s.asked_at, clock_timestamp(), '{}', asked_only)
-    FOR NO KEY UPDATE OF s SKIP LOCKED;
-    IF FOUND THEN
+    IF is_new THEN
+      SELECT i.*, s.lease_epoch, s.baselined_at, s.reconciled_at, s.attempt,
+        least(s.pull_due_at, s.next_poll_at, s.sure_at) <= waiting.moment AS pulls, s.hinted_at <= waiting.moment AS hinted,
+        i.active AND i.in_window AND (i.of_list).sync_direction <> 'outlook_to_booking' AS is_ready
+      INTO known
+      FROM bridge_read_one(waiting.kind, waiting.id, NULL, past_days, future_days) i
+      JOIN bridge_room_state s ON s.resource_mapping_id = i.room
+      WHERE s.lease_owner IS NULL AND s.baselined_at IS NOT NULL AND s.reconciled_at IS NOT NULL
+        AND bridge_room_is_free(s.resource_mapping_id, s.retry_at, s.throttled_until, s.asked_at, waiting.moment, held, asked_only)
+      FOR NO KEY UPDATE OF s SKIP LOCKED;
+      is_ready := known.is_ready;
       room_id := known.room;
-      RETURN;
     END IF;
-    PERFORM bridge_unlock_room(known.room);
+    EXIT one WHEN is_ready IS NOT TRUE OR NOT bridge_try_lock_room(room_id);
+    -- a row lock permits the table locks of REINDEX and CREATE TRIGGER, which bridge_record_one would wait for
+    LOCK TABLE bridge_mappings, bridge_changes, bridge_room_state IN ROW EXCLUSIVE MODE;
+    IF is_new THEN
+      -- as in bridge_gather
+      INSERT INTO bridge_mappings AS m (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level, starts_at, ends_at,
+        due_at, changed_at, last_modified_booking, booking_digest)
+      VALUES (waiting.kind, waiting.id, known.resource_id, (known.of_list).outlook_item_id, known.priority, known.starts_at, known.ends_at,
+        now(), waiting.since, waiting.since, known.digest)
+      ON CONFLICT DO NOTHING
+      RETURNING bridge_leased_one(waiting.many, held, known.of_list, known.lease_epoch, known.baselined_at, known.reconciled_at, known.attempt, known.pulls,
+        known.hinted, known.missing, bridge_work_item(m, m.sync_status, m.revision, m.attempt, m.lane, m.last_modified_booking, false, NULL, true, known.state, NULL,
+          true, known.cover[1], known.cover[2], known.ends_at <= now(), false)) INTO answer;
+      IF NOT FOUND THEN
+        PERFORM bridge_unlock_room(room_id);
+        EXIT one;
+      END IF;
+    END IF;
+    since := waiting.since;
+    places := waiting.places;
+    RETURN;
   END;
-  mapping := NULL;
-  places := NULL;
+  room_id := NULL;
   answer := bridge_lease(replica, held, rooms, most, past_days, future_days, fold_most, any_lane, asked_only, changed_first);
-END $early$;
+END $one$;
 
--- Stores what bridge_lease_early has read. `leased`: the room whose lease is stored; NULL: none.
-CREATE OR REPLACE FUNCTION bridge_record_lease(replica uuid, mapping bridge_mappings, places tid[], leased integer) RETURNS json LANGUAGE plpgsql
+-- Stores what bridge_lease_one has read. The mapping becomes due as in bridge_gather; a new one (NULL) is due already.
+CREATE OR REPLACE FUNCTION bridge_record_one(replica uuid, mapping_id bigint, present_ boolean, priority smallint, begins timestamptz,
+  ends timestamptz, digest bigint, state jsonb, since timestamptz, places tid[], room_id integer) RETURNS json LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $record$
 BEGIN
-  UPDATE bridge_mappings m
-  SET present = mapping.present, priority_level = mapping.priority_level, starts_at = mapping.starts_at, ends_at = mapping.ends_at,
-      booking_digest = mapping.booking_digest, due_at = mapping.due_at, lane = mapping.lane, attempt = mapping.attempt,
-      revision = mapping.revision, changed_at = mapping.changed_at, last_modified_booking = mapping.last_modified_booking,
-      updated_at = mapping.updated_at, sync_status = mapping.sync_status, sent_states = mapping.sent_states
-  WHERE m.id = mapping.id;
+  IF mapping_id IS NOT NULL THEN
+    UPDATE bridge_mappings m
+    SET present = present_, priority_level = priority, starts_at = begins, ends_at = ends, booking_digest = digest,
+        due_at = least(m.due_at, now()), lane = 0, attempt = 0, revision = m.revision + 1,
+        changed_at = CASE WHEN m.due_at IS NULL THEN since ELSE coalesce(m.changed_at, since) END, last_modified_booking = since, updated_at = now(),
+        -- see 28_sent.sql
+        sent_states = CASE WHEN NOT present_ THEN m.sent_states WHEN m.sent_states IS NULL THEN jsonb_build_array(state)
+          ELSE bridge_with_sent(m.sent_states, state) END,
+        sync_status = CASE WHEN m.sync_status IN ('synced', 'error') THEN 'pending' ELSE m.sync_status END
+    WHERE m.id = mapping_id;
+  END IF;
   DELETE FROM bridge_changes WHERE ctid = ANY (places);
   -- a room is due for as long as it is leased: if its holder disappears, the next daemon takes it at once
   UPDATE bridge_room_state s SET lease_owner = replica, lease_epoch = bridge_next_epoch(s.lease_epoch), asked_at = NULL, push_lane = 0,
     push_due_at = least(s.push_due_at, clock_timestamp())
-  WHERE s.resource_mapping_id = leased;
+  WHERE s.resource_mapping_id = room_id;
   RETURN NULL;
 END $record$;
 $functions$;
@@ -4225,6 +4300,17 @@ CREATE OR REPLACE FUNCTION bridge_baselined(room_id integer, epoch bigint, adopt
   SELECT bridge_baselined(room_id, epoch, adoptions, noticed, known, born, links, from_at, to_at, poll_ms,
     (SELECT s.scan_requested_at FROM bridge_room_state s WHERE s.resource_mapping_id = room_id))::integer
 $baselined$;
+
+-- All is stored before the answer.
+CREATE OR REPLACE FUNCTION bridge_lease_early(replica uuid, held integer[], rooms integer, most integer, past_days integer,
+  future_days integer, fold_most integer, any_lane boolean, asked_only boolean, changed_first boolean,
+  OUT answer json, OUT mapping bridge_mappings, OUT places tid[], OUT room_id integer) LANGUAGE sql AS $early$
+  SELECT bridge_lease(replica, held, rooms, most, past_days, future_days, fold_most, any_lane, asked_only, changed_first),
+    NULL::bridge_mappings, NULL::tid[], NULL::integer
+$early$;
+CREATE OR REPLACE FUNCTION bridge_record_lease(replica uuid, mapping bridge_mappings, places tid[], leased integer) RETURNS json LANGUAGE sql AS $record$
+  SELECT NULL::json
+$record$;
 $functions$;
 
   EXECUTE $functions$
@@ -4242,12 +4328,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'b854fc2b464cc8b34ec063d7ade6555a374a2f9ea7d28c8a7bbf9a8f33f31bdc ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'fc4da991f156db6cadb6a3a2b2d266f868c9d233668bff53c9d401eeed895374 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_examine_beneath,bridge_retry_refused,bridge_cover_concerns_others,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_with_sent,bridge_sending,bridge_doubt_rooms,bridge_gather,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_next_epoch,bridge_misses,bridge_stopped,bridge_leased,bridge_lease,bridge_release,bridge_lease_early,bridge_record_lease,bridge_settle_forgotten,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_answer_hints,bridge_tell_hints,bridge_mark_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_waits_as_conflict,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_locked_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_is_in_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_cover_found,bridge_examine_beneath,bridge_retry_refused,bridge_cover_concerns_others,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_with_sent,bridge_others_sent,bridge_sending,bridge_doubt_rooms,bridge_gather,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_work_item,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_next_epoch,bridge_misses,bridge_stopped,bridge_leased,bridge_lease,bridge_release,bridge_leased_one,bridge_read_one,bridge_lease_one,bridge_record_one,bridge_settle_forgotten,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_answer_hints,bridge_tell_hints,bridge_mark_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_waits_as_conflict,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_lease_early,bridge_record_lease,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -21,6 +21,10 @@ CREATE OR REPLACE FUNCTION bridge_lock_for_fold() RETURNS void LANGUAGE plpgsql 
 BEGIN
   PERFORM pg_advisory_xact_lock(7230912, 2) WHERE NOT bridge_is_plan();
 END $lock$;
+-- The same, not in a plan, as an expression that is true.
+CREATE OR REPLACE FUNCTION bridge_locked_for_fold() RETURNS boolean LANGUAGE sql AS $locked$
+  SELECT pg_advisory_xact_lock(7230912, 2) IS NOT NULL
+$locked$;
 CREATE OR REPLACE FUNCTION bridge_lock_for_settlement() RETURNS void LANGUAGE plpgsql AS $lock$
 BEGIN
   -- no later statement waits long for a row: a person's open transaction would block the fold, and with it all rooms

@@ -9,6 +9,12 @@ BEGIN
   closes := (today + future_days)::timestamp AT TIME ZONE zone;
 END $window$;
 
+-- Whether a time lies in that window, at least in part.
+CREATE OR REPLACE FUNCTION bridge_is_in_window(begins timestamptz, ends timestamptz, past_days integer, future_days integer) RETURNS boolean
+LANGUAGE sql STABLE AS $in$
+  SELECT ends > w.opens AND begins < w.closes FROM bridge_window(past_days, future_days) w
+$in$;
+
 -- The state of an item in the booking system, as booking_base and booking_seen store it. It is compared as a whole.
 CREATE OR REPLACE FUNCTION bridge_item_state(starts_at timestamptz, ends_at timestamptz, all_day boolean, title text,
   description text, is_private boolean) RETURNS jsonb LANGUAGE sql STABLE AS $state$

@@ -1,7 +1,7 @@
 -- How Outlook shows an item: the settings of its room, or those of the environment.
 
 -- The settings in which a room differs from the environment.
-CREATE OR REPLACE FUNCTION bridge_own_settings(r bridge_resource_mappings) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $own$
+CREATE OR REPLACE FUNCTION bridge_own_settings(r bridge_resource_mappings) RETURNS jsonb LANGUAGE sql STABLE AS $own$
   SELECT jsonb_strip_nulls(jsonb_build_object('conflict_policy', r.conflict_policy, 'overlap_policy', r.overlap_policy,
     'import_mode', r.import_mode, 'privacy', r.privacy, 'title_template', r.title_template))
 $own$;

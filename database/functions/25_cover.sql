@@ -37,6 +37,12 @@ BEGIN
     AND n.starts_at < n.ends_at AND greatest(n.starts_at, begins) < least(n.ends_at, ends) AND bridge_covers(n);
 END $cover$;
 
+-- Both as one value.
+CREATE OR REPLACE FUNCTION bridge_cover_found(room integer, priority smallint, begins timestamptz, ends timestamptz) RETURNS boolean[]
+LANGUAGE sql STABLE AS $found$
+  SELECT ARRAY[c.covered, c.confirmed] FROM bridge_cover_of(room, priority, begins, ends) c
+$found$;
+
 -- Makes due the items of lower priority at a time of a room: they may appear or disappear.
 CREATE OR REPLACE FUNCTION bridge_examine_beneath(room integer, priority smallint, begins timestamptz, ends timestamptz)
 RETURNS void LANGUAGE plpgsql AS $beneath$
@@ -78,19 +84,24 @@ BEGIN
   END IF;
 END $retry$;
 
--- Whether bridge_cover_changed may write other mappings when this one changes: items beneath its former or new time, or changes in
--- Outlook that were refused because of it.
-CREATE OR REPLACE FUNCTION bridge_cover_concerns_others(was bridge_mappings, becomes bridge_mappings) RETURNS boolean LANGUAGE plpgsql STABLE
+-- An older version has this with other arguments.
+DO $drop$
+BEGIN
+  IF to_regprocedure('bridge_cover_concerns_others(bridge_mappings, bridge_mappings)') IS NOT NULL THEN
+    DROP FUNCTION bridge_cover_concerns_others(bridge_mappings, bridge_mappings);
+  END IF;
+END $drop$;
+
+-- Whether bridge_cover_changed may write other mappings when this one gets another presence, priority or time: items beneath its former or
+-- new time, or changes in Outlook that were refused because of it.
+CREATE OR REPLACE FUNCTION bridge_cover_concerns_others(was bridge_mappings, becomes_priority smallint, begins timestamptz, ends timestamptz)
+RETURNS boolean LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $concerns$
 BEGIN
-  IF (was.present, was.priority_level, was.starts_at, was.ends_at)
-    IS NOT DISTINCT FROM (becomes.present, becomes.priority_level, becomes.starts_at, becomes.ends_at) THEN
-    RETURN false;
-  END IF;
   RETURN EXISTS (SELECT FROM bridge_mappings m WHERE bridge_slot(m.resource_id, m.starts_at, m.ends_at)
         && bridge_slot(was.resource_id, was.starts_at, was.ends_at) AND m.present AND m.priority_level > was.priority_level)
     OR EXISTS (SELECT FROM bridge_mappings m WHERE bridge_slot(m.resource_id, m.starts_at, m.ends_at)
-        && bridge_slot(becomes.resource_id, becomes.starts_at, becomes.ends_at) AND m.present AND m.priority_level > becomes.priority_level)
+        && bridge_slot(was.resource_id, begins, ends) AND m.present AND m.priority_level > becomes_priority)
     OR EXISTS (SELECT FROM bridge_mappings m WHERE m.sync_status = 'conflict' AND m.conflict ->> 'kind' IN ('overlap', 'refused')
         AND (m.outlook_seen ->> 'startsAt')::timestamptz < was.ends_at AND (m.outlook_seen ->> 'endsAt')::timestamptz > was.starts_at);
 END $concerns$;

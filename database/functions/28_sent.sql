@@ -14,6 +14,11 @@ CREATE OR REPLACE FUNCTION bridge_with_sent(sent jsonb, state jsonb) RETURNS jso
                 FROM jsonb_array_elements(sent) WITH ORDINALITY AS s (one, n)) o) END
 $with$;
 
+-- Those of the states that were sent, without this one if it is the last.
+CREATE OR REPLACE FUNCTION bridge_others_sent(sent jsonb, state jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $others$
+  SELECT CASE WHEN sent -> -1 = state THEN nullif(sent - (-1), '[]') ELSE sent END
+$others$;
+
 -- Stores states that are about to be sent. Returns the mappings that have not changed since they were read; their revision is one
 -- higher now. Throws BR001 if the lease was lost.
 CREATE OR REPLACE FUNCTION bridge_sending(room_id integer, epoch bigint, wanted jsonb) RETURNS jsonb LANGUAGE plpgsql AS $sending$

@@ -17,28 +17,36 @@ CREATE OR REPLACE FUNCTION bridge_need_lease(room_id integer, epoch bigint) RETU
   SELECT bridge_need_leases(ARRAY[room_id], ARRAY[epoch])
 $need$;
 
--- A work item: a mapping with its item. In SQL, so that it is inlined. A daemon of the previous version does not know `unreadable`: it
+-- A work item: a mapping with its item, which has `booking` for a state, or NULL. `status` to `changed_at` are columns of the mapping as
+-- they will be stored. `recorded`: the present state is stored as sent; `sent`: the other ones. This and bridge_work_of are in SQL, so that they are inlined.
+CREATE OR REPLACE FUNCTION bridge_work_item(m bridge_mappings, status text, revision bigint, attempt integer, lane integer, changed_at timestamptz,
+  recorded boolean, sent jsonb, active boolean, booking jsonb, unreadable jsonb, in_window boolean, covered boolean, cover_confirmed boolean, ended boolean,
+  elsewhere boolean) RETURNS json LANGUAGE sql STABLE AS $item$
+  SELECT json_build_object(
+    'id', m.id, 'reservationType', m.reservation_type, 'reservationId', m.reservation_id, 'eventId', m.outlook_event_id,
+    'status', status, 'direction', m.sync_direction, 'generation', m.generation, 'revision', revision, 'createdAt', m.created_at,
+    'attempt', attempt, 'lane', lane, 'agreement', m.agreement, 'bookingBase', m.booking_base, 'outlookBase', m.outlook_base,
+    'outlookSeen', m.outlook_seen, 'recorded', recorded, 'sent', sent, 'active', active, 'booking', booking, 'unreadable', unreadable, 'inWindow', in_window,
+    'covered', covered, 'coverConfirmed', cover_confirmed, 'ended', ended, 'elsewhere', elsewhere,
+    'news', m.outlook_news, 'isOrganizer', m.is_organizer, 'iCalUId', m.ical_uid, 'originalStart', m.original_start,
+    'etag', m.outlook_etag, 'intent', m.event_intent, 'removing', m.removing, 'waitsFor', m.waits_for, 'renames', m.renames, 'conflict', m.conflict, 'error', m.error_message, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
+    'bookingChangedAt', changed_at)
+$item$;
+
+-- The same of a stored mapping and an item as bridge_read_item returns it. A daemon of the previous version does not know `unreadable`: it
 -- gets the state that the mapping stores, so that it removes nothing.
 CREATE OR REPLACE FUNCTION bridge_work_of(m bridge_mappings, item jsonb, opens timestamptz, closes timestamptz, covered boolean,
   cover_confirmed boolean, elsewhere boolean) RETURNS json LANGUAGE sql STABLE AS $of$
-  SELECT json_build_object(
-    'id', m.id, 'reservationType', m.reservation_type, 'reservationId', m.reservation_id, 'eventId', m.outlook_event_id,
-    'status', m.sync_status, 'direction', m.sync_direction, 'generation', m.generation, 'revision', m.revision, 'createdAt', m.created_at,
-    'attempt', m.attempt, 'lane', m.lane, 'agreement', m.agreement, 'bookingBase', m.booking_base, 'outlookBase', m.outlook_base,
-    'outlookSeen', m.outlook_seen,
-    -- `recorded`: the present state is stored as sent; `sent`: the other ones
-    'recorded', coalesce(m.sent_states -> -1 = item -> 'state', false),
-    'sent', CASE WHEN m.sent_states -> -1 = item -> 'state' THEN nullif(m.sent_states - (-1), '[]') ELSE m.sent_states END, 'active', CASE WHEN item ? 'unreadable' THEN m.present ELSE (item ->> 'active')::boolean END,
-    'booking', CASE WHEN item ? 'unreadable' THEN coalesce(m.booking_seen,
-        nullif(coalesce(m.outlook_seen, m.outlook_base, '{}') || coalesce(m.booking_base, '{}'), '{}')) ELSE item -> 'state' END,
-    'unreadable', item -> 'unreadable',
-    'inWindow', CASE WHEN item ? 'unreadable' THEN m.ends_at > opens AND m.starts_at < closes
+  SELECT bridge_work_item(m, m.sync_status, m.revision, m.attempt, m.lane, m.last_modified_booking,
+    coalesce(m.sent_states -> -1 = item -> 'state', false), bridge_others_sent(m.sent_states, item -> 'state'),
+    CASE WHEN item ? 'unreadable' THEN m.present ELSE (item ->> 'active')::boolean END,
+    CASE WHEN item ? 'unreadable' THEN coalesce(m.booking_seen,
+      nullif(coalesce(m.outlook_seen, m.outlook_base, '{}') || coalesce(m.booking_base, '{}'), '{}')) ELSE item -> 'state' END,
+    item -> 'unreadable',
+    CASE WHEN item ? 'unreadable' THEN m.ends_at > opens AND m.starts_at < closes
       ELSE (item ->> 'endsAt')::timestamptz > opens AND (item ->> 'startsAt')::timestamptz < closes END,
-    'covered', covered OR item ? 'unreadable' AND m.sync_status = 'shadowed',
-    'coverConfirmed', cover_confirmed OR item ? 'unreadable' AND m.sync_status = 'shadowed', 'ended', coalesce((item ->> 'endsAt')::timestamptz, m.ends_at) <= now(), 'elsewhere', elsewhere,
-    'news', m.outlook_news, 'isOrganizer', m.is_organizer, 'iCalUId', m.ical_uid, 'originalStart', m.original_start,
-    'etag', m.outlook_etag, 'intent', m.event_intent, 'removing', m.removing, 'waitsFor', m.waits_for, 'renames', m.renames, 'conflict', m.conflict, 'error', m.error_message, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
-    'bookingChangedAt', m.last_modified_booking)
+    covered OR item ? 'unreadable' AND m.sync_status = 'shadowed',
+    cover_confirmed OR item ? 'unreadable' AND m.sync_status = 'shadowed', coalesce((item ->> 'endsAt')::timestamptz, m.ends_at) <= now(), elsewhere)
 $of$;
 
 -- The work items of mappings of one room: everything that `decide` needs, in one read. `known`: items that were read in this
@@ -192,7 +200,7 @@ $leased$;
 -- Folds, leases due rooms for one daemon and reads their first work items: one round trip from wake to work.
 -- The lease is a session advisory lock of the calling connection and an epoch that fences every settlement; `held` are the rooms that
 -- this daemon has already (session locks re-enter). Candidates are chosen before a lock is tried. `changed_first`: after a fold of few
--- changes only their rooms are leased; the caller asks for the others soon after. A single change: see 41_lease_early.sql.
+-- changes only their rooms are leased; the caller asks for the others soon after. A single change: see 41_lease_one.sql.
 CREATE OR REPLACE FUNCTION bridge_lease(replica uuid, held integer[], rooms integer, most integer, past_days integer,
   future_days integer, fold_most integer, any_lane boolean, asked_only boolean, changed_first boolean) RETURNS json LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $lease$

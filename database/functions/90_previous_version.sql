@@ -40,3 +40,14 @@ CREATE OR REPLACE FUNCTION bridge_baselined(room_id integer, epoch bigint, adopt
   SELECT bridge_baselined(room_id, epoch, adoptions, noticed, known, born, links, from_at, to_at, poll_ms,
     (SELECT s.scan_requested_at FROM bridge_room_state s WHERE s.resource_mapping_id = room_id))::integer
 $baselined$;
+
+-- All is stored before the answer.
+CREATE OR REPLACE FUNCTION bridge_lease_early(replica uuid, held integer[], rooms integer, most integer, past_days integer,
+  future_days integer, fold_most integer, any_lane boolean, asked_only boolean, changed_first boolean,
+  OUT answer json, OUT mapping bridge_mappings, OUT places tid[], OUT room_id integer) LANGUAGE sql AS $early$
+  SELECT bridge_lease(replica, held, rooms, most, past_days, future_days, fold_most, any_lane, asked_only, changed_first),
+    NULL::bridge_mappings, NULL::tid[], NULL::integer
+$early$;
+CREATE OR REPLACE FUNCTION bridge_record_lease(replica uuid, mapping bridge_mappings, places tid[], leased integer) RETURNS json LANGUAGE sql AS $record$
+  SELECT NULL::json
+$record$;

@@ -1,4 +1,4 @@
-/** One change is leased by a way of its own (`bridge_lease_early`): its answer and what it leaves are those of `bridge_lease`. */
+/** One change is leased by a way of its own (`bridge_lease_one`): its answer and what it leaves are those of `bridge_lease`. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, test } from 'vitest';
@@ -11,22 +11,24 @@ import { allocation, allSynced, at, booking, epochOf, event, fold, open, take } 
 const leaseArguments = `'00000000-0000-0000-0000-000000000001', $1, 10, 12, 7, 365, 300, true, false, true`;
 const byMany = `SELECT bridge_lease(${leaseArguments}) AS answer, false AS early`;
 const byOne = `
-  WITH lease AS MATERIALIZED (SELECT * FROM bridge_lease_early(${leaseArguments})),
+  WITH lease AS MATERIALIZED (SELECT * FROM bridge_lease_one(${leaseArguments})),
   recorded AS MATERIALIZED (
-    SELECT bridge_record_lease('00000000-0000-0000-0000-000000000001', mapping, places, room_id) FROM lease WHERE room_id IS NOT NULL)
+    SELECT bridge_record_one('00000000-0000-0000-0000-000000000001', mapping_id, present_, priority, begins, ends, digest, state, since, places, room_id) FROM lease WHERE room_id IS NOT NULL)
   SELECT answer, room_id IS NOT NULL AS early FROM lease LEFT JOIN recorded ON true`;
 
 /**
  * The answer of a lease, and what it leaves of the mappings, the outbox and the rooms, taken back again. Moments: those of the
- * transaction are told as such. Without epochs, which are never the same.
+ * transaction are told as such. Without epochs, which are never the same, and the numbers of new mappings.
  */
 async function left(db: TestDatabase, by: string, held: readonly number[] = []) {
   const session = await db.pool.connect();
   try {
+    const { rows: last } = await session.query<{ id: number }>('SELECT max(id) AS id FROM bridge_mappings');
     await session.query('BEGIN');
     const { rows: leased } = await session.query<{ answer: Taken; early: boolean }>(by, [held]);
-    const { rows: mappings } = await session.query(`
+    const { rows: mappings } = await session.query<{ mapping: { id: number } }>(`
       SELECT to_jsonb(m) || jsonb_build_object('due_at', CASE WHEN due_at = now() THEN 'now' ELSE due_at::text END,
+        'created_at', CASE WHEN created_at = now() THEN 'now' ELSE created_at::text END,
         'updated_at', CASE WHEN updated_at = now() THEN 'now' ELSE updated_at::text END) AS mapping
       FROM bridge_mappings m ORDER BY id`);
     const { rows: waiting } = await session.query('SELECT reservation_id FROM bridge_changes');
@@ -35,8 +37,15 @@ async function left(db: TestDatabase, by: string, held: readonly number[] = []) 
       FROM bridge_room_state s ORDER BY resource_mapping_id`);
     await session.query('ROLLBACK');
     const { answer, early } = leased[0]!;
-    const taken = answer.rooms.map((room) => ({ ...room, epoch: null }));
-    return { early, left: { answer: { ...answer, rooms: taken }, mappings, waiting, rooms } };
+    const taken = answer.rooms.map((room) => ({
+      ...room,
+      epoch: null,
+      due: room.due.map((item) => (item.id > last[0]!.id ? { ...item, id: 'new', createdAt: 'now' } : item)),
+    }));
+    const stored = mappings.map(({ mapping }) =>
+      mapping.id > last[0]!.id ? { ...mapping, id: 'new' } : mapping,
+    );
+    return { early, left: { answer: { ...answer, rooms: taken }, mappings: stored, waiting, rooms } };
   } finally {
     session.release(true);
   }
@@ -93,6 +102,22 @@ describe('one change is answered as among many, and leaves the same', () => {
     ],
     ['one that was saved in parts', `${renamed} UPDATE bb_event SET name = 'Again' WHERE id = 1; ${renamed}`],
     [
+      'one of which another state may have been sent',
+      mappingSet(`sent_states = '[{"title": "Sent"}]'`) + renamed,
+    ],
+    [
+      'a cancellation of which another state may have been sent',
+      mappingSet(`sent_states = '[{"title": "Sent"}]'`) + 'UPDATE bb_event SET active = 0 WHERE id = 1',
+    ],
+    ['a new one', event(5, { from: 20, to: 21 })],
+    ['a new booking', booking(5, { from: 20, to: 21 })],
+    ['a new booking beneath another reservation', booking(5)],
+    ['a new private one in several tables', event(5) + 'UPDATE bb_event SET is_public = 0 WHERE id = 5;'],
+    [
+      'a new one of a room with titles of its own',
+      `UPDATE bridge_resource_mappings SET title_template = '{title} ({organizer})' WHERE id = 1; ${compared} ${event(5)}`,
+    ],
+    [
       'one of a room that shows only that it is busy',
       `UPDATE bridge_resource_mappings SET privacy = 'busy-only' WHERE id = 1; ${compared} ${renamed}`,
     ],
@@ -125,7 +150,19 @@ describe('one change is answered as among many, and leaves the same', () => {
 
 describe('what is left to the lease of many', () => {
   test.each([
-    ['nothing was mapped yet', event(5)],
+    [
+      'it is new in two rooms',
+      event(5) + 'INSERT INTO bb_event_resource (event_id, resource_id) VALUES (5, 102)',
+    ],
+    ['it is new and cancelled', event(5) + 'UPDATE bb_event SET active = 0 WHERE id = 5'],
+    [
+      'it is new and over',
+      event(5) + `UPDATE bb_event SET from_ = ${at(-400)}, to_ = ${at(-399)} WHERE id = 5`,
+    ],
+    [
+      'it is new in a room that only follows Outlook',
+      `UPDATE bridge_resource_mappings SET sync_direction = 'outlook_to_booking' WHERE id = 1; ${compared} ${event(5)}`,
+    ],
     ['nothing of it changed', 'UPDATE bb_event SET name = name WHERE id = 1'],
     [
       'it is cancelled already',
@@ -138,6 +175,11 @@ describe('what is left to the lease of many', () => {
       'it left one of its rooms',
       `INSERT INTO bb_event_resource (event_id, resource_id) VALUES (1, 102); SELECT bridge_fold(7, 365, 1000);
        DELETE FROM bb_event_resource WHERE event_id = 1 AND resource_id = 102`,
+    ],
+    [
+      'it left one of its rooms, and was renamed',
+      `INSERT INTO bb_event_resource (event_id, resource_id) VALUES (1, 102); SELECT bridge_fold(7, 365, 1000);
+       DELETE FROM bb_event_resource WHERE event_id = 1 AND resource_id = 102; ${renamed}`,
     ],
     ['it moved to another room', 'UPDATE bb_event_resource SET resource_id = 102 WHERE event_id = 1'],
     [

@@ -116,9 +116,9 @@ interface Asked {
 export async function take(session: Pick<pg.ClientBase, 'query'>, asked: Asked = {}): Promise<Taken> {
   const { held = [], rooms = 10, anyLane = true, askedOnly = false, changedFirst = false } = asked;
   const { rows: answer } = await session.query<{ answer: Taken }>(
-    `WITH lease AS MATERIALIZED (SELECT * FROM bridge_lease_early($1, $2, $3, 50, 7, 365, 1000, $4, $5, $6))
+    `WITH lease AS MATERIALIZED (SELECT * FROM bridge_lease_one($1, $2, $3, 50, 7, 365, 1000, $4, $5, $6))
      SELECT answer FROM lease
-     UNION ALL SELECT bridge_record_lease($1, mapping, places, room_id) FROM lease WHERE room_id IS NOT NULL`,
+     UNION ALL SELECT bridge_record_one($1, mapping_id, present_, priority, begins, ends, digest, state, since, places, room_id) FROM lease WHERE room_id IS NOT NULL`,
     [randomUUID(), held, rooms, anyLane, askedOnly, changedFirst],
   );
   return answer[0]!.answer;

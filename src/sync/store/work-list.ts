@@ -152,9 +152,9 @@ async function leaseRooms(session: Queryable, options: TakeOptions): Promise<Tak
     {
       name: 'lease_rooms',
       text: `
-        WITH lease AS MATERIALIZED (SELECT * FROM bridge_lease_early($1, $2, $3, $4, $5, $6, $7, $8, $9, $10))
+        WITH lease AS MATERIALIZED (SELECT * FROM bridge_lease_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10))
         SELECT answer FROM lease
-        UNION ALL SELECT bridge_record_lease($1, mapping, places, room_id) FROM lease WHERE room_id IS NOT NULL`,
+        UNION ALL SELECT bridge_record_one($1, mapping_id, present_, priority, begins, ends, digest, state, since, places, room_id) FROM lease WHERE room_id IS NOT NULL`,
       values: [
         options.replica,
         options.held,

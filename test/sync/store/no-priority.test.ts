@@ -54,7 +54,7 @@ test.each([
     'alone',
     1,
     `SELECT (answer ->> 'folded')::integer AS taken
-     FROM bridge_lease_early(gen_random_uuid(), ARRAY(SELECT id FROM bridge_resource_mappings), 1, 12, 7, 365, 300, true, false, true)`,
+     FROM bridge_lease_one(gen_random_uuid(), ARRAY(SELECT id FROM bridge_resource_mappings), 1, 12, 7, 365, 300, true, false, true)`,
   ],
   ['beside another one', 2, 'SELECT bridge_fold(7, 365, 100) AS taken'],
 ])('one that had a priority keeps it when it is changed %s', async (_beside, count, fold) => {
