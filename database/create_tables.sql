@@ -634,6 +634,20 @@ COMMENT ON COLUMN bridge_mappings.sent_states IS 'states of the reservation that
 $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0210_sent_states', now());
 
+  EXECUTE $migration$
+-- A hinted event may show later than its notification: its hint then waits for another read. Hints are stored although another
+-- transaction has locked the row of their room, so they do not reference it; a hint without an event_id is one of the whole room.
+
+ALTER TABLE bridge_hints
+  DROP CONSTRAINT bridge_hints_resource_mapping_id_fkey,
+  -- reads that did not show what the notification announced, and when the next one is due
+  ADD COLUMN misses smallint NOT NULL DEFAULT 0,
+  ADD COLUMN read_after timestamptz;
+-- all hints of the room wait for another read, and a new one need not wait for them
+ALTER TABLE bridge_room_state ADD COLUMN hints_retry boolean NOT NULL DEFAULT false;
+$migration$;
+  INSERT INTO bridge_migrations (name, run_on) VALUES ('0211_hint_reads', now());
+
   EXECUTE $functions$
 -- Advisory locks by name. src/locks.ts has the same numbers with the purpose of each. The only other place with numbers is the
 -- template of the triggers (12_watch.sql), where a call would cost too much.
@@ -2429,14 +2443,16 @@ RETURNS SETOF jsonb LANGUAGE sql STABLE AS $rows$
   SELECT d::jsonb FROM json_array_elements(bridge_due(room, most, opens, closes, known, NULL)) d
 $rows$;
 
--- Hints of a room. Events that have a mapping come first, so that a flood of hints of unknown events does not delay edits; then the
--- newest, because delta rounds answer the oldest ones. A later hint of the same event has another `hintedAt`.
+-- Hints of a room. Events that have a mapping come first, so that a flood of hints of unknown events does not delay edits; then those
+-- that were not read yet, then the newest, because delta rounds answer the oldest ones. A later hint of the same event has another `hintedAt`. Left out are those that
+-- wait for another read, and that of the whole room.
 CREATE OR REPLACE FUNCTION bridge_hints_of(room_id integer) RETURNS jsonb LANGUAGE sql STABLE AS $hints$
-  SELECT coalesce(jsonb_agg(jsonb_build_object('eventId', h.event_id, 'deleted', h.deleted, 'etag', h.etag, 'hintedAt', h.hinted_at)
-    ORDER BY h.is_known DESC, h.hinted_at DESC), '[]')
+  SELECT coalesce(jsonb_agg(jsonb_build_object('eventId', h.event_id, 'deleted', h.deleted, 'etag', h.etag, 'hintedAt', h.hinted_at, 'misses', h.misses)
+    ORDER BY h.is_known DESC, h.misses, h.hinted_at DESC), '[]')
   FROM (SELECT n.*, EXISTS (SELECT FROM bridge_mappings m WHERE m.outlook_item_id = r.outlook_item_id AND m.outlook_event_id = n.event_id) AS is_known
     FROM bridge_hints n JOIN bridge_resource_mappings r ON r.id = n.resource_mapping_id
-    WHERE n.resource_mapping_id = room_id ORDER BY is_known DESC, n.hinted_at DESC LIMIT 100) h
+    WHERE n.resource_mapping_id = room_id AND n.event_id <> '' AND coalesce(n.read_after <= clock_timestamp(), true)
+    ORDER BY is_known DESC, n.misses, n.hinted_at DESC LIMIT 100) h
 $hints$;
 
 -- Whether a room may be leased at `moment` by a daemon that has the rooms in `held` already.
@@ -3347,23 +3363,28 @@ BEGIN
   UPDATE bridge_room_state SET delta_links = links, pulled_at = now(), updated_at = now() WHERE resource_mapping_id = room_id;
 END $pulled$;
 
--- Stores what hinted events showed and deletes those hints; a later hint of the same event stays. Hints that wait for their time still do.
+-- Stores what hinted events showed and deletes those hints, or, with `againMs`, sets the time of their next read; a later hint of the
+-- same event stays. Hints that wait for their time still do.
 CREATE OR REPLACE FUNCTION bridge_hinted(room_id integer, epoch bigint, noticed timestamptz, known jsonb, born jsonb, done jsonb)
 RETURNS void LANGUAGE plpgsql AS $hinted$
 BEGIN
   PERFORM bridge_notice(room_id, epoch, noticed, known, born);
   PERFORM FROM bridge_room_state WHERE resource_mapping_id = room_id FOR UPDATE;
-  DELETE FROM bridge_hints h USING jsonb_to_recordset(done) AS d ("eventId" text, "hintedAt" timestamptz)
-  WHERE h.resource_mapping_id = room_id AND h.event_id = d."eventId" AND h.hinted_at <= d."hintedAt";
+  UPDATE bridge_hints h SET misses = h.misses + 1, read_after = clock_timestamp() + d."againMs" * interval '1 millisecond'
+  FROM jsonb_to_recordset(done) AS d ("eventId" text, "hintedAt" timestamptz, "againMs" double precision)
+  WHERE h.resource_mapping_id = room_id AND h.event_id = d."eventId" AND h.hinted_at <= d."hintedAt" AND d."againMs" IS NOT NULL;
+  DELETE FROM bridge_hints h USING jsonb_to_recordset(done) AS d ("eventId" text, "hintedAt" timestamptz, "againMs" double precision)
+  WHERE h.resource_mapping_id = room_id AND h.event_id = d."eventId" AND h.hinted_at <= d."hintedAt" AND d."againMs" IS NULL;
   PERFORM bridge_tell_hints(room_id);
 END $hinted$;
 
 -- Deletes the hints that a page of a delta round answers: it shows the version that the hint names, or the removal. A page may show
--- an older version, so all others stay. `shown`: ids and versions of its rows; `removed`: ids.
+-- an older version, so all others stay, as do those that a read did not confirm: another replica of the mailbox may answer it again.
+-- `shown`: ids and versions of its rows; `removed`: ids.
 CREATE OR REPLACE FUNCTION bridge_answer_hints(room_id integer, shown jsonb, removed text[]) RETURNS void LANGUAGE plpgsql AS $answer$
 BEGIN
   PERFORM FROM bridge_room_state WHERE resource_mapping_id = room_id FOR UPDATE;
-  DELETE FROM bridge_hints h WHERE h.resource_mapping_id = room_id
+  DELETE FROM bridge_hints h WHERE h.resource_mapping_id = room_id AND h.misses = 0
     AND (NOT h.deleted AND (h.event_id, h.etag) IN (SELECT s.id, s.etag FROM jsonb_to_recordset(shown) AS s (id text, etag text))
       OR h.deleted AND h.event_id = ANY (removed));
   IF FOUND THEN
@@ -3371,16 +3392,20 @@ BEGIN
   END IF;
 END $answer$;
 
--- Stores in the locked row of a room whether hints are left. A later time, from which they may be read, is kept.
+-- Stores in the locked row of a room whether hints are left, and when they may be read. A later time, from which they may be read, is
+-- kept, unless it is that of another read.
 CREATE OR REPLACE FUNCTION bridge_tell_hints(room_id integer) RETURNS void LANGUAGE sql AS $tell$
-  UPDATE bridge_room_state s SET hinted_at = CASE WHEN s.hinted_at > clock_timestamp() AND h.at IS NOT NULL THEN s.hinted_at ELSE h.at END
-  FROM (SELECT min(hinted_at) AS at FROM bridge_hints WHERE resource_mapping_id = room_id) h
+  UPDATE bridge_room_state s SET
+    hinted_at = CASE WHEN s.hinted_at > clock_timestamp() AND NOT s.hints_retry AND h.at IS NOT NULL THEN greatest(s.hinted_at, h.at) ELSE h.at END,
+    hints_retry = coalesce(h.at > greatest(clock_timestamp(), CASE WHEN NOT s.hints_retry THEN s.hinted_at END), false)
+  FROM (SELECT min(coalesce(read_after, hinted_at)) AS at FROM bridge_hints WHERE resource_mapping_id = room_id AND event_id <> '') h
   WHERE s.resource_mapping_id = room_id;
 $tell$;
 
--- Marks rooms with hints that were stored without a mark, because another transaction had locked the row of the room. Each room is
--- locked before its hints are looked for: a mark without a hint would never be removed. `sure_ms`: the delay of the delta round that
--- finds missed changes.
+-- For rooms whose rows were locked, or that have too many hints: marks rooms with hints that were stored without a mark, and requests a
+-- full scan of those with a hint of the whole room, at most one in half a minute. That hint stays until a scan that began later has
+-- ended. Each room is locked before its hints are looked for: a mark without a hint would never be removed. Deletes hints of rooms that
+-- were deleted. `sure_ms`: the delay of the delta round that finds missed changes.
 CREATE OR REPLACE FUNCTION bridge_mark_hinted(sure_ms double precision) RETURNS integer LANGUAGE plpgsql AS $mark$
 DECLARE
   room integer;
@@ -3388,17 +3413,23 @@ DECLARE
 BEGIN
   FOR room IN
     SELECT s.resource_mapping_id FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
-    WHERE s.resource_mapping_id IN (SELECT h.resource_mapping_id FROM bridge_hints h) AND s.hinted_at IS NULL
+    WHERE s.resource_mapping_id IN (SELECT h.resource_mapping_id FROM bridge_hints h)
+      AND (s.hinted_at IS NULL AND EXISTS (SELECT FROM bridge_hints h WHERE h.resource_mapping_id = r.id AND h.event_id <> '')
+        OR s.compare_at IS NULL AND EXISTS (SELECT FROM bridge_hints h WHERE h.resource_mapping_id = r.id AND h.event_id = ''))
       AND r.active = 1 AND r.sync_direction <> 'booking_to_outlook'
     ORDER BY 1 FOR UPDATE OF s SKIP LOCKED
   LOOP
     UPDATE bridge_room_state s SET hinted_at = h.at, sure_at = coalesce(s.sure_at, now() + sure_ms * interval '1 millisecond')
-    FROM (SELECT min(hinted_at) AS at FROM bridge_hints WHERE resource_mapping_id = room) h
-    WHERE s.resource_mapping_id = room AND h.at IS NOT NULL;
-    IF FOUND THEN
-      marked := marked + 1;
-    END IF;
+    FROM (SELECT min(coalesce(read_after, hinted_at)) AS at FROM bridge_hints WHERE resource_mapping_id = room AND event_id <> '') h
+    WHERE s.resource_mapping_id = room AND s.hinted_at IS NULL AND h.at IS NOT NULL;
+    UPDATE bridge_room_state s SET compare_at = scan.at, pull_due_at = least(s.pull_due_at, scan.at)
+    FROM bridge_room_state t
+    CROSS JOIN LATERAL (SELECT greatest(now(), t.baselined_at + interval '30 seconds') AS at) scan
+    WHERE s.resource_mapping_id = room AND t.resource_mapping_id = room AND s.compare_at IS NULL
+      AND EXISTS (SELECT FROM bridge_hints h WHERE h.resource_mapping_id = room AND h.event_id = '');
+    marked := marked + 1;
   END LOOP;
+  DELETE FROM bridge_hints h WHERE NOT EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.id = h.resource_mapping_id);
   IF marked > 0 THEN
     PERFORM bridge_wake();
   END IF;
@@ -3448,7 +3479,8 @@ BEGIN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
   END IF;
   -- a room without a subscription is polled more often
-  UPDATE bridge_room_state s SET pull_due_at = NULL, sure_at = NULL, updated_at = now(),
+  -- a full scan that may not begin yet keeps its time
+  UPDATE bridge_room_state s SET pull_due_at = CASE WHEN s.compare_at > now() THEN s.compare_at END, sure_at = NULL, updated_at = now(),
     next_poll_at = now() + interval '1 millisecond' * CASE
       WHEN rung IS NOT NULL THEN least(poll_ms, unheard_ms, 10000)
       WHEN EXISTS (SELECT FROM bridge_subscriptions b WHERE b.resource_mapping_id = room_id AND b.expires_at > now()) THEN poll_ms
@@ -4328,7 +4360,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'fc4da991f156db6cadb6a3a2b2d266f868c9d233668bff53c9d401eeed895374 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '0215d0e887a600225d02132a7dad5710fee2d439c31687653ba9b1be067ba307 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

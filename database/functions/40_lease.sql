@@ -151,14 +151,16 @@ RETURNS SETOF jsonb LANGUAGE sql STABLE AS $rows$
   SELECT d::jsonb FROM json_array_elements(bridge_due(room, most, opens, closes, known, NULL)) d
 $rows$;
 
--- Hints of a room. Events that have a mapping come first, so that a flood of hints of unknown events does not delay edits; then the
--- newest, because delta rounds answer the oldest ones. A later hint of the same event has another `hintedAt`.
+-- Hints of a room. Events that have a mapping come first, so that a flood of hints of unknown events does not delay edits; then those
+-- that were not read yet, then the newest, because delta rounds answer the oldest ones. A later hint of the same event has another `hintedAt`. Left out are those that
+-- wait for another read, and that of the whole room.
 CREATE OR REPLACE FUNCTION bridge_hints_of(room_id integer) RETURNS jsonb LANGUAGE sql STABLE AS $hints$
-  SELECT coalesce(jsonb_agg(jsonb_build_object('eventId', h.event_id, 'deleted', h.deleted, 'etag', h.etag, 'hintedAt', h.hinted_at)
-    ORDER BY h.is_known DESC, h.hinted_at DESC), '[]')
+  SELECT coalesce(jsonb_agg(jsonb_build_object('eventId', h.event_id, 'deleted', h.deleted, 'etag', h.etag, 'hintedAt', h.hinted_at, 'misses', h.misses)
+    ORDER BY h.is_known DESC, h.misses, h.hinted_at DESC), '[]')
   FROM (SELECT n.*, EXISTS (SELECT FROM bridge_mappings m WHERE m.outlook_item_id = r.outlook_item_id AND m.outlook_event_id = n.event_id) AS is_known
     FROM bridge_hints n JOIN bridge_resource_mappings r ON r.id = n.resource_mapping_id
-    WHERE n.resource_mapping_id = room_id ORDER BY is_known DESC, n.hinted_at DESC LIMIT 100) h
+    WHERE n.resource_mapping_id = room_id AND n.event_id <> '' AND coalesce(n.read_after <= clock_timestamp(), true)
+    ORDER BY is_known DESC, n.misses, n.hinted_at DESC LIMIT 100) h
 $hints$;
 
 -- Whether a room may be leased at `moment` by a daemon that has the rooms in `held` already.

@@ -43,23 +43,28 @@ BEGIN
   UPDATE bridge_room_state SET delta_links = links, pulled_at = now(), updated_at = now() WHERE resource_mapping_id = room_id;
 END $pulled$;
 
--- Stores what hinted events showed and deletes those hints; a later hint of the same event stays. Hints that wait for their time still do.
+-- Stores what hinted events showed and deletes those hints, or, with `againMs`, sets the time of their next read; a later hint of the
+-- same event stays. Hints that wait for their time still do.
 CREATE OR REPLACE FUNCTION bridge_hinted(room_id integer, epoch bigint, noticed timestamptz, known jsonb, born jsonb, done jsonb)
 RETURNS void LANGUAGE plpgsql AS $hinted$
 BEGIN
   PERFORM bridge_notice(room_id, epoch, noticed, known, born);
   PERFORM FROM bridge_room_state WHERE resource_mapping_id = room_id FOR UPDATE;
-  DELETE FROM bridge_hints h USING jsonb_to_recordset(done) AS d ("eventId" text, "hintedAt" timestamptz)
-  WHERE h.resource_mapping_id = room_id AND h.event_id = d."eventId" AND h.hinted_at <= d."hintedAt";
+  UPDATE bridge_hints h SET misses = h.misses + 1, read_after = clock_timestamp() + d."againMs" * interval '1 millisecond'
+  FROM jsonb_to_recordset(done) AS d ("eventId" text, "hintedAt" timestamptz, "againMs" double precision)
+  WHERE h.resource_mapping_id = room_id AND h.event_id = d."eventId" AND h.hinted_at <= d."hintedAt" AND d."againMs" IS NOT NULL;
+  DELETE FROM bridge_hints h USING jsonb_to_recordset(done) AS d ("eventId" text, "hintedAt" timestamptz, "againMs" double precision)
+  WHERE h.resource_mapping_id = room_id AND h.event_id = d."eventId" AND h.hinted_at <= d."hintedAt" AND d."againMs" IS NULL;
   PERFORM bridge_tell_hints(room_id);
 END $hinted$;
 
 -- Deletes the hints that a page of a delta round answers: it shows the version that the hint names, or the removal. A page may show
--- an older version, so all others stay. `shown`: ids and versions of its rows; `removed`: ids.
+-- an older version, so all others stay, as do those that a read did not confirm: another replica of the mailbox may answer it again.
+-- `shown`: ids and versions of its rows; `removed`: ids.
 CREATE OR REPLACE FUNCTION bridge_answer_hints(room_id integer, shown jsonb, removed text[]) RETURNS void LANGUAGE plpgsql AS $answer$
 BEGIN
   PERFORM FROM bridge_room_state WHERE resource_mapping_id = room_id FOR UPDATE;
-  DELETE FROM bridge_hints h WHERE h.resource_mapping_id = room_id
+  DELETE FROM bridge_hints h WHERE h.resource_mapping_id = room_id AND h.misses = 0
     AND (NOT h.deleted AND (h.event_id, h.etag) IN (SELECT s.id, s.etag FROM jsonb_to_recordset(shown) AS s (id text, etag text))
       OR h.deleted AND h.event_id = ANY (removed));
   IF FOUND THEN
@@ -67,16 +72,20 @@ BEGIN
   END IF;
 END $answer$;
 
--- Stores in the locked row of a room whether hints are left. A later time, from which they may be read, is kept.
+-- Stores in the locked row of a room whether hints are left, and when they may be read. A later time, from which they may be read, is
+-- kept, unless it is that of another read.
 CREATE OR REPLACE FUNCTION bridge_tell_hints(room_id integer) RETURNS void LANGUAGE sql AS $tell$
-  UPDATE bridge_room_state s SET hinted_at = CASE WHEN s.hinted_at > clock_timestamp() AND h.at IS NOT NULL THEN s.hinted_at ELSE h.at END
-  FROM (SELECT min(hinted_at) AS at FROM bridge_hints WHERE resource_mapping_id = room_id) h
+  UPDATE bridge_room_state s SET
+    hinted_at = CASE WHEN s.hinted_at > clock_timestamp() AND NOT s.hints_retry AND h.at IS NOT NULL THEN greatest(s.hinted_at, h.at) ELSE h.at END,
+    hints_retry = coalesce(h.at > greatest(clock_timestamp(), CASE WHEN NOT s.hints_retry THEN s.hinted_at END), false)
+  FROM (SELECT min(coalesce(read_after, hinted_at)) AS at FROM bridge_hints WHERE resource_mapping_id = room_id AND event_id <> '') h
   WHERE s.resource_mapping_id = room_id;
 $tell$;
 
--- Marks rooms with hints that were stored without a mark, because another transaction had locked the row of the room. Each room is
--- locked before its hints are looked for: a mark without a hint would never be removed. `sure_ms`: the delay of the delta round that
--- finds missed changes.
+-- For rooms whose rows were locked, or that have too many hints: marks rooms with hints that were stored without a mark, and requests a
+-- full scan of those with a hint of the whole room, at most one in half a minute. That hint stays until a scan that began later has
+-- ended. Each room is locked before its hints are looked for: a mark without a hint would never be removed. Deletes hints of rooms that
+-- were deleted. `sure_ms`: the delay of the delta round that finds missed changes.
 CREATE OR REPLACE FUNCTION bridge_mark_hinted(sure_ms double precision) RETURNS integer LANGUAGE plpgsql AS $mark$
 DECLARE
   room integer;
@@ -84,17 +93,23 @@ DECLARE
 BEGIN
   FOR room IN
     SELECT s.resource_mapping_id FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
-    WHERE s.resource_mapping_id IN (SELECT h.resource_mapping_id FROM bridge_hints h) AND s.hinted_at IS NULL
+    WHERE s.resource_mapping_id IN (SELECT h.resource_mapping_id FROM bridge_hints h)
+      AND (s.hinted_at IS NULL AND EXISTS (SELECT FROM bridge_hints h WHERE h.resource_mapping_id = r.id AND h.event_id <> '')
+        OR s.compare_at IS NULL AND EXISTS (SELECT FROM bridge_hints h WHERE h.resource_mapping_id = r.id AND h.event_id = ''))
       AND r.active = 1 AND r.sync_direction <> 'booking_to_outlook'
     ORDER BY 1 FOR UPDATE OF s SKIP LOCKED
   LOOP
     UPDATE bridge_room_state s SET hinted_at = h.at, sure_at = coalesce(s.sure_at, now() + sure_ms * interval '1 millisecond')
-    FROM (SELECT min(hinted_at) AS at FROM bridge_hints WHERE resource_mapping_id = room) h
-    WHERE s.resource_mapping_id = room AND h.at IS NOT NULL;
-    IF FOUND THEN
-      marked := marked + 1;
-    END IF;
+    FROM (SELECT min(coalesce(read_after, hinted_at)) AS at FROM bridge_hints WHERE resource_mapping_id = room AND event_id <> '') h
+    WHERE s.resource_mapping_id = room AND s.hinted_at IS NULL AND h.at IS NOT NULL;
+    UPDATE bridge_room_state s SET compare_at = scan.at, pull_due_at = least(s.pull_due_at, scan.at)
+    FROM bridge_room_state t
+    CROSS JOIN LATERAL (SELECT greatest(now(), t.baselined_at + interval '30 seconds') AS at) scan
+    WHERE s.resource_mapping_id = room AND t.resource_mapping_id = room AND s.compare_at IS NULL
+      AND EXISTS (SELECT FROM bridge_hints h WHERE h.resource_mapping_id = room AND h.event_id = '');
+    marked := marked + 1;
   END LOOP;
+  DELETE FROM bridge_hints h WHERE NOT EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.id = h.resource_mapping_id);
   IF marked > 0 THEN
     PERFORM bridge_wake();
   END IF;
@@ -144,7 +159,8 @@ BEGIN
     RAISE EXCEPTION 'the lease of room % was lost', room_id USING ERRCODE = 'BR001';
   END IF;
   -- a room without a subscription is polled more often
-  UPDATE bridge_room_state s SET pull_due_at = NULL, sure_at = NULL, updated_at = now(),
+  -- a full scan that may not begin yet keeps its time
+  UPDATE bridge_room_state s SET pull_due_at = CASE WHEN s.compare_at > now() THEN s.compare_at END, sure_at = NULL, updated_at = now(),
     next_poll_at = now() + interval '1 millisecond' * CASE
       WHEN rung IS NOT NULL THEN least(poll_ms, unheard_ms, 10000)
       WHEN EXISTS (SELECT FROM bridge_subscriptions b WHERE b.resource_mapping_id = room_id AND b.expires_at > now()) THEN poll_ms

@@ -11,7 +11,7 @@ import type { Context } from 'hono';
 import type { Notifications } from '../sync/webhooks/notifications.ts';
 import { receiverPath } from '../sync/webhooks/graph-calls.ts';
 import { Problem } from './problem.ts';
-import { answers, newRoutes } from './schema.ts';
+import { answers, newRoutes, problemAnswer } from './schema.ts';
 
 export interface WebhookParts {
   readonly notifications: Pick<Notifications, 'receive'>;
@@ -40,7 +40,8 @@ export function webhookRoutes({ notifications, bodiesMost = 64_000_000 }: Webhoo
     if (token !== null) return echo(c, token);
     const own: Held = { bytes: 0 };
     try {
-      await notifications.receive(elementsOf(await bodyOf(c, own, all, bodiesMost)));
+      const text = await bodyOf(c, own, all, bodiesMost);
+      await notifications.receive(elementsOf(text, c));
     } finally {
       all.bytes -= own.bytes;
     }
@@ -105,12 +106,14 @@ async function bodyOf(c: Context, own: Held, all: Held, most: number): Promise<s
 }
 
 /** The notifications, unverified. An empty body is well-formed and has none. */
-function elementsOf(text: string): readonly unknown[] {
+function elementsOf(text: string, c: Context): readonly unknown[] {
   if (text === '') return [];
   let body: unknown;
   try {
-    body = JSON.parse(text);
+    // https://www.rfc-editor.org/rfc/rfc8259#section-8.1: a byte order mark may be ignored
+    body = JSON.parse(text.startsWith('\ufeff') ? text.slice(1) : text);
   } catch {
+    refuseEncoded(c);
     body = undefined; // refused below, like everything else that is not a notification
   }
   const value = typeof body === 'object' && body !== null && 'value' in body ? body.value : undefined;
@@ -120,6 +123,20 @@ function elementsOf(text: string): readonly unknown[] {
     'body: it is not a notification from Microsoft Graph',
     'Send JSON, {"value": [...]}; see Microsoft\'s changeNotificationCollection.',
     { more: { field: 'body' } },
+  );
+}
+
+/** Graph sends plain UTF-8. A proxy that changes this has to be told. */
+function refuseEncoded(c: Context): void {
+  const coding = c.req.header('content-encoding') ?? 'identity';
+  const [, charset = 'utf-8'] = /charset="?([\w-]+)/i.exec(c.req.header('content-type') ?? '') ?? [];
+  const isPlain = /^identity$/i.test(coding) && /^(utf-?8|us-ascii)$/i.test(charset);
+  if (isPlain) return;
+  throw new Problem(
+    415,
+    `The body cannot be read: it is sent as ${/^identity$/i.test(coding) ? charset : coding}`.slice(0, 100) +
+      '.',
+    'Send JSON in UTF-8, without Content-Encoding.',
   );
 }
 
@@ -162,6 +179,8 @@ function describe(routes: ReturnType<typeof newRoutes>): void {
       200: echoed,
       202: { description: 'Well-formed; the answer does not reveal whether it was genuine.' },
       400: malformed,
+      413: { ...problemAnswer(413), description: 'The body is larger than 4 MB.' },
+      415: { ...problemAnswer(415), description: 'The body is compressed, or not in UTF-8.' },
       503: later,
     },
   });

@@ -1,6 +1,7 @@
 /** Where Microsoft Graph calls us, over real HTTP and on a real database. */
 import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, test, vi } from 'vitest';
 import { createNotifications } from '../../src/sync/webhooks/notifications.ts';
 import {
@@ -328,6 +329,7 @@ describe('what is no notification', () => {
     ['null', 'null', 400],
     ['nothing', '', 202],
     ['an empty batch', '{"value": []}', 202],
+    ['one with a byte order mark', '\ufeff{"value": []}', 202],
     ['a batch of nonsense', '{"value": [1, null, "x", [], {}]}', 202],
     ['more than anybody sends', `{"value": ["${'x'.repeat(4_100_000)}"]}`, 413],
   ] as const)('%s gets its answer', async ([, body, status]) => {
@@ -336,6 +338,37 @@ describe('what is no notification', () => {
     const answer = await fetch(world.served.url + path, { method: 'POST', headers, body });
     expect(answer.status).toBe(status);
   });
+});
+
+test.each([
+  ['compressed', gzipSync('{"value": []}'), { 'content-encoding': 'gzip' }],
+  ['UTF-16', Buffer.from('{"value": []}', 'utf16le'), { 'content-type': 'application/json; charset=utf-16' }],
+])('a body that is sent as %s is refused with the reason', async (_, body, headers) => {
+  await using world = await openSubscribed([]);
+  const answer = await fetch(world.served.url + path, { method: 'POST', headers, body });
+  expect(answer.status).toBe(415);
+  expect(await answer.json()).toMatchObject({ success: false, hint: expect.stringContaining('UTF-8') });
+});
+
+test('known and unknown subscriptions in one body, with all kinds of lifecycle events, are told apart', async () => {
+  await using world = await openListening();
+  const known = await notificationFor(world, 101);
+  const value = [
+    ...Array.from({ length: 500 }, (_, n) => ({ ...known, resourceData: { id: `event-${n}` } })),
+    ...Array.from({ length: 497 }, (_, n) => ({ ...known, subscriptionId: `unknown-${n}` })),
+    ...['missed', 'subscriptionRemoved', 'reauthorizationRequired'].map((lifecycleEvent) => ({
+      ...known,
+      lifecycleEvent,
+    })),
+  ];
+  expect((await post(world, value)).status).toBe(202);
+  expect(world.notifications.counts()).toMatchObject({ changes: 500, lifecycle: 3, rejected: 497 });
+  expect(await world.db.query('SELECT FROM bridge_hints')).toHaveLength(500);
+  expect(
+    await world.db.query(
+      'SELECT outlook_item_id AS mailbox FROM bridge_subscriptions WHERE subscription_id IS NULL AND due_at <= now()',
+    ),
+  ).toEqual([{ mailbox: mailboxOf(101) }]);
 });
 
 describe('while the database is away', () => {
@@ -357,7 +390,7 @@ describe('while the database is away', () => {
 
   test('a statement that never comes back is not waited for', async () => {
     await using world = await openListening();
-    const notifications = createNotifications({ db: world.db.pool, tell: () => undefined, waitMs: 50 });
+    const notifications = createNotifications({ db: world.db.pool, tell: () => undefined, waitMs: 500 });
     const note = await notificationFor(world, 101);
     await notifications.receive([note]);
     await world.pulled();

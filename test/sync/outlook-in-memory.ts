@@ -326,6 +326,10 @@ export function createOutlookInMemory() {
     titles(mailbox: string) {
       return this.in(mailbox).map((event) => event.item?.title ?? null);
     },
+    /** A read of the event is answered by a replica that does not have it yet; false: no more. */
+    hide: (id: string, hides = true) => void (hides ? denied.add(id) : denied.delete(id)),
+    /** Sets the version of an event. */
+    version: (id: string, etag: string) => void events.set(id, { ...events.get(id)!, etag }),
     /** A person invites a room, which accepts at once. */
     invite: (mailbox: string, item: Item, more: Said = {}) => {
       const event = put(mailbox, item, null);

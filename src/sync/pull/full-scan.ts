@@ -4,13 +4,15 @@
  */
 import type { OutlookEvent } from '../../event.ts';
 import type { OutlookSide } from '../outlook-side.ts';
-import { storeFullScan } from '../store/observed.ts';
+import { answerHints, storeFullScan } from '../store/observed.ts';
 import {
+  answerWholeHint,
   listWindow,
   mappingsOf,
   readCursor,
   rememberedOf,
   scanRequestOf,
+  wholeHintOf,
   type StoredMapping,
   type Span,
 } from '../store/pull-store.ts';
@@ -44,6 +46,7 @@ export async function fullScan(
   const startedAt = performance.now();
   const reportedAt = new Date();
   let request = await scanRequestOf(db, room);
+  const wholeHint = await wholeHintOf(db, room);
   const claim = await claims.check(room, signal);
   const span = await listWindow(db, context.window);
   // before the list: later changes are in the next delta round
@@ -71,6 +74,10 @@ export async function fullScan(
   const pollMs = nextPollMs(context, room);
   const scanned = { ...found, reportedAt, links, window: span, pollMs, request };
   const { refused, isLast } = await storeFullScan(db, room, scanned);
+  if (wholeHint !== null) {
+    await answerHints(db, room, { rows: events.map((event) => ({ id: event.id, event })), removed: [] });
+    await answerWholeHint(db, room, wholeHint);
+  }
   await reportRefused(context, room, refused, `the comparison of ${room.name}`, 'scan');
   await claims.raise(room, claim, signal);
   tell({

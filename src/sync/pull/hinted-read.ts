@@ -2,22 +2,27 @@
  * Reads the events that notifications named, each by its id. It takes one call and does not depend on delta, which may lag behind the
  * notification. A hint only says what to read: the result is observed like a row of delta, and a deletion is verified like any other.
  * A delta round a few seconds later finds the rest. A hint is deleted only when it is answered: by such a read, or by a delta round that
- * shows its version.
+ * shows its version. Reads and delta may both be answered by a replica of the mailbox that does not have the change yet: then the event
+ * is read again with increasing pauses, a limited number of times.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { unlessItemFails } from '../../errors.ts';
 import type { DeltaRow, OutlookEvent } from '../../event.ts';
 import { hintsMost, type Hint, type LeasedRoom } from '../store/work-list.ts';
-import { storeHinted } from '../store/observed.ts';
+import { storeHinted, type ReadHint } from '../store/observed.ts';
 import { hintsLater, knownEvents, listWindow, type Observed } from '../store/pull-store.ts';
 import { together } from '../together.ts';
 import { observe, type PullContext } from './observe.ts';
 import { reportRefused } from './refused-rows.ts';
 
-/** Delays before a new event that is not there is read again: Graph may notify before the event can be read. */
-const earlyMs = [150, 400];
-/** The same while many hints wait: most of them may name events that are gone. */
-const earlyAmongManyMs = [400];
+/**
+ * Delays before a new event that is not there is read again, in the same drain and in later ones: Graph may notify before the event
+ * can be read. Fewer while many hints wait: most of them may name events that are gone.
+ */
+const few = { earlyMs: [150, 400], againMs: [1_000, 2_000, 4_000, 8_000, 15_000, 30_000] };
+const many = { earlyMs: [400], againMs: [4_000, 30_000] };
+/** The same for an event that still shows the version before the reported one, or is still there although it was deleted. */
+const staleAgainMs = [5_000, 30_000];
 /**
  * Maximum number of hints read at a time, and the pause if some are left: about the rate that Graph allows for a mailbox (Microsoft:
  * throttling-limits, Outlook: 10,000 requests in 10 minutes).
@@ -37,26 +42,29 @@ export async function readHinted(
   const { db, window } = context;
   const now = hints.slice(0, readMost);
   const reportedAt = new Date(Math.min(...now.map(({ hintedAt }) => Date.parse(hintedAt))));
-  const waitsMs = hints.length > hintsMost ? earlyAmongManyMs : earlyMs;
-  const page = await readEach(context, room, now, waitsMs, signal);
+  const delays = hints.length > hintsMost ? many : few;
+  const { page, done } = await readEach(context, room, now, delays, signal);
   const observed =
     page.rows.length + page.removed.length === 0
       ? nothing
       : await observe(context, room, page, await listWindow(db, window), signal);
-  const notStored = await storeHinted(db, room, reportedAt, observed, now);
+  const notStored = await storeHinted(db, room, reportedAt, observed, done);
   if (hints.length > now.length) await hintsLater(db, room, pauseMs);
   await reportRefused(context, room, notStored, `the hints of ${room.name}`, 'other');
   return observed.mapped.length + observed.unmapped.length;
 }
 
-/** The hinted events as a page of delta would show them. */
+/** The hinted events as a page of delta would show them, and what becomes of the hints. */
 async function readEach(
   { db, outlook }: PullContext,
   room: LeasedRoom,
   hints: readonly Hint[],
-  newWaitsMs: readonly number[],
+  delays: typeof few,
   signal: AbortSignal,
-): Promise<{ readonly rows: readonly DeltaRow[]; readonly removed: readonly string[] }> {
+): Promise<{
+  readonly page: { readonly rows: readonly DeltaRow[]; readonly removed: readonly string[] };
+  readonly done: readonly ReadHint[];
+}> {
   const ids = hints.map(({ eventId }) => eventId);
   const mappings = await knownEvents(db, room, ids, ids);
   const byEvent = new Map(mappings.map((mapping) => [mapping.eventId, mapping]));
@@ -74,30 +82,41 @@ async function readEach(
     return event;
   }
 
-  async function readOne({ eventId, deleted, etag }: Hint): Promise<void> {
+  /** Returns the delays of further reads; empty: the hint is answered. */
+  async function readOne({ eventId, deleted, etag, misses }: Hint): Promise<readonly number[]> {
     const mapping = byEvent.get(eventId);
+    if (deleted) {
+      const isDone = mapping === undefined || mapping.status === 'cancelled' || mapping.news === 'gone';
+      if (!isDone || misses === 0) removed.push(eventId);
+      return isDone ? [] : staleAgainMs;
+    }
     const isOwnWrite = mapping?.news === null && etag !== null && mapping.etag === etag;
-    if (deleted) removed.push(eventId);
-    else if (isOwnWrite) return;
+    if (isOwnWrite) return [];
     // a series is read as a whole by `observe`
-    else if (masters.has(eventId)) rows.push(rowById(eventId, 'seriesMaster', null));
+    if (masters.has(eventId)) rows.push(rowById(eventId, 'seriesMaster', null));
     else if (mapping?.seriesMasterId != null)
       rows.push(rowById(eventId, 'occurrence', mapping.seriesMasterId));
     else {
-      const waitsMs = mapping === undefined ? newWaitsMs : [];
+      const waitsMs = mapping === undefined && misses === 0 ? delays.earlyMs : [];
       const event = await unlessItemFails(() => readEvent(eventId, waitsMs), 'unreadable');
       if (event === 'unreadable') rows.push(rowById(eventId, 'singleInstance', null));
-      // an unknown event that is not there is found by the delta round, if at all
-      else if (event === null) removed.push(...(mapping === undefined ? [] : [eventId]));
-      else {
+      else if (event === null) {
+        if (mapping === undefined) return delays.againMs;
+        removed.push(eventId);
+      } else {
         rows.push(rowOf(event));
         if (event.type !== 'seriesMaster') outlook.keep(room, event);
+        const isKnown = event.etag !== null && event.etag === mapping?.etag;
+        if (isKnown && etag !== null && etag !== event.etag) return staleAgainMs;
       }
     }
+    return [];
   }
 
-  await together(hints.map(readOne));
-  return { rows, removed };
+  const done = await together(
+    hints.map(async (hint) => ({ hint, againMs: (await readOne(hint))[hint.misses] ?? null })),
+  );
+  return { page: { rows, removed }, done };
 }
 
 /** A row without content: the event is read later. */

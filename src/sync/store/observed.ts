@@ -1,7 +1,7 @@
 /** Stores observed events, all at once; one by one if PostgreSQL refuses one of them. */
 import type { Queryable } from '../../database.ts';
 import { callFunction } from '../../query.ts';
-import type { DeltaAnswer } from '../../event.ts';
+import type { DeltaRow } from '../../event.ts';
 import type { Hint, LeasedRoom } from './work-list.ts';
 import { isRefusedForGood, oneByOne } from './failing.ts';
 import type { FullScan, Observed, UnmappedRow, Verified } from './pull-store.ts';
@@ -31,15 +31,23 @@ export async function storePage(
   return await storeObserved(db, room, reportedAt, observed, store);
 }
 
-/** Stores hinted events and deletes their hints, in one transaction. Returns the refusals; see `storePage`. */
+/** A hint that was read. `againMs` null: it is answered; else it is read again then. */
+export interface ReadHint {
+  readonly hint: Hint;
+  readonly againMs: number | null;
+}
+
+/** Stores hinted events and deletes the answered hints, in one transaction. Returns the refusals; see `storePage`. */
 export async function storeHinted(
   db: Queryable,
   room: LeasedRoom,
   reportedAt: Date,
   observed: Observed,
-  done: readonly Hint[],
+  done: readonly ReadHint[],
 ): Promise<readonly Error[]> {
-  const hints = JSON.stringify(done.map(({ eventId, hintedAt }) => ({ eventId, hintedAt })));
+  const hints = JSON.stringify(
+    done.map(({ hint: { eventId, hintedAt }, againMs }) => ({ eventId, hintedAt, againMs })),
+  );
   const store = ({ mapped, unmapped }: Observed) =>
     callFunction(
       db,
@@ -54,12 +62,14 @@ export async function storeHinted(
   return await storeObserved(db, room, reportedAt, observed, store);
 }
 
+/** Rows of a calendar: their ids and versions, and the ids of removed ones. */
+interface Shown {
+  readonly rows: readonly Pick<DeltaRow, 'id' | 'event'>[];
+  readonly removed: readonly string[];
+}
+
 /** Deletes the hints that a stored page answers. */
-export async function answerHints(
-  db: Queryable,
-  room: LeasedRoom,
-  { rows, removed }: Pick<Extract<DeltaAnswer, { answer: 'page' }>, 'rows' | 'removed'>,
-): Promise<void> {
+export async function answerHints(db: Queryable, room: LeasedRoom, { rows, removed }: Shown): Promise<void> {
   if (rows.length + removed.length === 0) return;
   await callFunction(
     db,

@@ -208,8 +208,28 @@ export const hintsLater = (db: Queryable, room: LeasedRoom, inMs: number) =>
     room,
     'hints_later',
     [inMs],
-    `hinted_at = CASE WHEN hinted_at IS NOT NULL THEN greatest(hinted_at, ${soon}) END`,
+    `hinted_at = CASE WHEN hinted_at IS NOT NULL THEN greatest(hinted_at, ${soon}) END,
+      hints_retry = hints_retry AND hinted_at > ${soon}`,
   );
+
+/** The time of the hint of the whole room, before a full scan that answers it; null: there is none. */
+export async function wholeHintOf(db: Queryable, room: LeasedRoom): Promise<string | null> {
+  const { rows } = await db.query<{ at: string }>({
+    name: 'whole_hint_of',
+    text: `SELECT hinted_at::text AS at FROM bridge_hints WHERE resource_mapping_id = $1 AND event_id = ''`,
+    values: [room.id],
+  });
+  return rows[0]?.at ?? null;
+}
+
+/** Deletes the hint of the whole room unless there was another one after `hintedAt`. */
+export async function answerWholeHint(db: Queryable, room: LeasedRoom, hintedAt: string): Promise<void> {
+  await db.query({
+    name: 'answer_whole_hint',
+    text: `DELETE FROM bridge_hints WHERE resource_mapping_id = $1 AND event_id = '' AND hinted_at <= $2`,
+    values: [room.id, hintedAt],
+  });
+}
 
 /** Requests a failed full scan again. */
 export const scanIn = (db: Queryable, room: LeasedRoom, inMs: number) =>

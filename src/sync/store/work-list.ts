@@ -29,6 +29,8 @@ export interface Hint {
   readonly etag: string | null;
   /** As PostgreSQL prints it: distinguishes later hints of the same event. */
   readonly hintedAt: string;
+  /** The number of reads that did not show what was reported. */
+  readonly misses: number;
 }
 
 /** A room under our lease. `epoch` fences everything we store about it. */

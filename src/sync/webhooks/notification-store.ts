@@ -4,9 +4,9 @@
  */
 import { combined } from '../../calls.ts';
 import { sqlState, type Database } from '../../database.ts';
-import { Retryable } from '../../errors.ts';
 import { failingWithin } from '../store/failing.ts';
 import {
+  hintsKeptMost,
   markRooms,
   noteReauthorization,
   noteRemoved,
@@ -39,8 +39,13 @@ interface Notified {
   readonly reauthorized: readonly string[];
 }
 
-/** The rooms whose rows another transaction had locked. */
-type Locked = ReadonlySet<number>;
+/** The rooms whose rows another transaction had locked, with the delay of their reads. */
+type Locked = ReadonlyMap<number, number>;
+
+/** What may have to wait for another transaction. */
+interface Waiting extends Notified {
+  readonly locked: Locked;
+}
 
 const what = 'store notifications';
 
@@ -53,12 +58,15 @@ export function createNotificationStore(db: Database, waitMs: number) {
 
   /** Waits for no other transaction: a room locked by one does not delay the others. */
   async function storeFreeRooms(all: readonly (readonly Changed[])[]): Promise<Locked[]> {
-    const locked = new Set<number>();
+    const locked = new Map<number, number>();
+    const changed = all.flat();
     // a flood becomes few reads
-    for (const notified of notifiedRooms(all.flat(), (id) => (tokens.take(id) ? 0 : floodGapMs))) {
+    const ids = new Set(changed.map(({ id }) => id));
+    const gaps = new Map([...ids].map((id) => [id, tokens.take(id) ? 0 : floodGapMs]));
+    for (const notified of notifiedRooms(changed, gaps)) {
       const marked = await repeatedly(() => markRooms(db, notified, 'skip'));
       for (const ms of marked.later) wakeIn(ms);
-      for (const id of marked.locked) locked.add(id);
+      for (const id of marked.locked) locked.set(id, gaps.get(id)!);
     }
     return all.map(() => locked);
   }
@@ -67,32 +75,31 @@ export function createNotificationStore(db: Database, waitMs: number) {
    * A drain locks its room for milliseconds, a person's transaction for any time. Of a room that stays locked, hints are stored without
    * the room; a heartbeat marks it.
    */
-  async function storeWhatWaits(all: readonly Notified[]): Promise<Locked[]> {
-    const locked = new Set<number>();
+  async function storeWhatWaits(all: readonly Waiting[]): Promise<void[]> {
+    const gaps = new Map<number, number>();
+    for (const { locked } of all)
+      for (const [id, ms] of locked) gaps.set(id, Math.max(ms, gaps.get(id) ?? 0));
     const rooms = all.flatMap((one) => one.rooms);
-    for (const notified of notifiedRooms(rooms, () => 0))
-      try {
-        for (const ms of (await repeatedly(() => markRooms(db, notified))).later) wakeIn(ms);
-      } catch (error) {
+    for (const notified of notifiedRooms(rooms, gaps)) {
+      const mark = (ifLocked: 'wait' | 'hint') => repeatedly(() => markRooms(db, notified, ifLocked));
+      const marked = await mark('wait').catch((error: unknown) => {
         if (sqlState(error) !== lockNotAvailable) throw error;
-        const marked = await repeatedly(() => markRooms(db, notified, 'hint'));
-        for (const ms of marked.later) wakeIn(ms);
-        for (const id of marked.locked) locked.add(id);
-      }
+        return mark('hint');
+      });
+      for (const ms of marked.later) wakeIn(ms);
+    }
     const removed = all.flatMap((one) => one.removed);
     if (removed.length > 0) await repeatedly(() => noteRemoved(db, removed));
     const reauthorized = all.flatMap((one) => one.reauthorized);
     if (reauthorized.length > 0) await repeatedly(() => noteReauthorization(db, reauthorized));
-    return all.map(() => locked);
+    return all.map(() => undefined);
   }
 
   async function store({ rooms, removed, reauthorized }: Notified): Promise<void> {
     const locked = await storeFree(rooms);
     const left = rooms.filter(({ id }) => locked.has(id));
     if (left.length + removed.length + reauthorized.length === 0) return;
-    const stillLocked = await storeSlowly({ rooms: left, removed, reauthorized });
-    if (left.some(({ id }) => stillLocked.has(id)))
-      throw new Retryable(`${what}: another transaction has locked the row of its room`, { reach: 'item' });
+    await storeSlowly({ rooms: left, locked, removed, reauthorized });
   }
 
   /** Wakes the daemons for rooms that are due then. After a failure they take what is due once a second anyway. */
@@ -114,13 +121,15 @@ export function createNotificationStore(db: Database, waitMs: number) {
 /** The rooms with hints, and those to be read as a whole: one statement each, because it updates a room once. */
 function notifiedRooms(
   changed: readonly Changed[],
-  gapOf: (id: number) => number,
+  gaps: ReadonlyMap<number, number>,
 ): readonly NotifiedRoom[][] {
   const rooms = [...Map.groupBy(changed, ({ id }) => id)].map(([id, changes]) => {
     // the last notification of each event
-    const events = new Map(changes.flatMap(({ event }) => (event === null ? [] : [[event.eventId, event]])));
+    const all = new Map(changes.flatMap(({ event }) => (event === null ? [] : [[event.eventId, event]])));
+    // one more than may be stored: it becomes a hint of the whole room
+    const events = new Map([...all].slice(0, hintsKeptMost + 1));
     const isWhole = changes.some(({ event }) => event === null);
-    return { id, isWhole, gapMs: gapOf(id), events: [...events.values()] };
+    return { id, isWhole, gapMs: gaps.get(id)!, events: [...events.values()] };
   });
   const hinted = rooms.filter(({ events }) => events.length > 0);
   const whole = rooms.filter(({ isWhole }) => isWhole).map((room) => ({ ...room, events: [] }));

@@ -203,7 +203,13 @@ export interface NotifiedRoom {
 const sureAfterMs = 3_000;
 const sureEveryMs = 5_000;
 
-/** The times in ms until rooms are due that have to wait, and the rooms that could not be marked. */
+/** Maximum number of hints of a room that wait. With more of them a full scan is requested, which takes fewer calls. */
+export const hintsKeptMost = 500;
+
+/** The id in a hint of the whole room: `markHinted` requests a full scan. */
+const wholeRoom = '';
+
+/** The times in ms until rooms are due that have to wait, and the rooms whose rows other transactions have locked. */
 interface Marked {
   readonly later: readonly number[];
   readonly locked: readonly number[];
@@ -211,10 +217,10 @@ interface Marked {
 
 /**
  * Marks rooms as changed in Outlook, stores their hints and wakes the daemons, in one statement. A mark is removed before the room is
- * read, so a room with a mark needs no other.
+ * read, so a room with a mark needs no other. Of hints beyond `hintsKeptMost`, one of the whole room is stored instead.
  *
- * If another transaction has locked the row of a room: wait up to the `lock_timeout` of the connection, skip the room, or store its hints
- * without a mark, which `markHinted` sets later. That is only for rooms that no daemon works on: it would delete hints at the same time,
+ * If another transaction has locked the row of a room: wait up to the `lock_timeout` of the connection, skip the room, or store hints
+ * without a mark, which `markHinted` sets later: those of its events, or one of the whole room. That is only for rooms that no daemon works on: it would delete hints at the same time,
  * and both would wait for each other.
  */
 export async function markRooms(
@@ -235,6 +241,7 @@ export async function markRooms(
       sureAfterMs,
       sureEveryMs,
       ifLocked === 'hint',
+      hintsKeptMost,
     ],
   });
 }
@@ -260,40 +267,56 @@ const markText = (ifLocked: '' | 'SKIP LOCKED') => `
     FROM jsonb_to_recordset($3) AS h (room integer, gap integer, "eventId" text, deleted boolean, etag text)
   ), hinted AS (
     -- as its row is once it is locked: a drain may have dealt with all earlier hints meanwhile
-    SELECT t.resource_mapping_id AS id, t.hinted_at IS NULL OR t.sure_at IS NULL AS is_unmarked
+    SELECT t.resource_mapping_id AS id, t.hinted_at IS NULL OR t.sure_at IS NULL OR t.hints_retry AS is_unmarked
     FROM bridge_room_state t JOIN bridge_resource_mappings r ON r.id = t.resource_mapping_id
     WHERE t.resource_mapping_id IN (SELECT room FROM hint) AND ${isFollowed}
-    -- a hint refers to its mapping, which may be locked by itself
-    ORDER BY 1 FOR UPDATE OF t ${ifLocked} FOR KEY SHARE OF r ${ifLocked}
-  ), unmarked AS (
-    -- a mapping that is being deleted cannot be referred to
-    SELECT r.id FROM bridge_resource_mappings r
-    WHERE $6::boolean AND r.id IN (SELECT room FROM hint EXCEPT SELECT id FROM hinted) AND ${isFollowed}
-    ORDER BY 1 FOR KEY SHARE OF r SKIP LOCKED
+    ORDER BY 1 FOR UPDATE OF t ${ifLocked}
+  ), locked AS (
+    SELECT t.resource_mapping_id AS id, true AS is_whole ${wholeRooms} AND t.resource_mapping_id NOT IN (SELECT id FROM due)
+    UNION ALL
+    SELECT r.id, false FROM bridge_resource_mappings r JOIN bridge_room_state t ON t.resource_mapping_id = r.id
+    WHERE r.id IN (SELECT room FROM hint EXCEPT SELECT id FROM hinted) AND ${isFollowed}
+  ), told AS (
+    SELECT h.room, h."eventId", h.deleted, h.etag FROM hint h
+    WHERE h.room IN (SELECT id FROM hinted UNION ALL SELECT id FROM locked WHERE NOT is_whole AND $6::boolean)
+  ), new AS (
+    -- the number of each among the hints of its room
+    SELECT h.*, coalesce(k.stored, 0) + row_number() OVER (PARTITION BY h.room ORDER BY h."eventId") AS number
+    FROM told h
+    LEFT JOIN (SELECT n.resource_mapping_id AS room, count(*) AS stored FROM bridge_hints n
+      WHERE n.resource_mapping_id IN (SELECT room FROM told) GROUP BY 1) k ON k.room = h.room
+    WHERE NOT EXISTS (SELECT FROM bridge_hints n WHERE n.resource_mapping_id = h.room AND n.event_id = h."eventId")
+  ), storable AS (
+    SELECT h.room, h."eventId", h.deleted, h.etag FROM told h
+    WHERE EXISTS (SELECT FROM bridge_hints n WHERE n.resource_mapping_id = h.room AND n.event_id = h."eventId")
+    UNION ALL SELECT room, "eventId", deleted, etag FROM new WHERE number <= $7
+    UNION ALL (
+      SELECT room, '${wholeRoom}', false, NULL FROM new WHERE number > $7
+      UNION SELECT id, '${wholeRoom}', false, NULL FROM locked WHERE is_whole AND $6)
   ), stored AS (
     INSERT INTO bridge_hints (resource_mapping_id, event_id, deleted, etag)
-    SELECT h.room, h."eventId", h.deleted, h.etag
-    FROM hint h WHERE h.room IN (SELECT id FROM hinted UNION ALL SELECT id FROM unmarked) ORDER BY 1, 2
+    SELECT room, "eventId", deleted, etag FROM storable ORDER BY 1, 2
     ON CONFLICT (resource_mapping_id, event_id)
-      DO UPDATE SET deleted = excluded.deleted, etag = excluded.etag, hinted_at = excluded.hinted_at
-    RETURNING resource_mapping_id AS id
-  ), told AS (
-    UPDATE bridge_room_state s SET hinted_at = coalesce(s.hinted_at,
-        clock_timestamp() + (SELECT max(h.gap) FROM hint h WHERE h.room = s.resource_mapping_id) * interval '1 millisecond'),
+      DO UPDATE SET deleted = excluded.deleted, etag = excluded.etag, hinted_at = excluded.hinted_at, misses = 0, read_after = NULL
+    RETURNING resource_mapping_id AS id, event_id
+  ), hinting AS (
+    UPDATE bridge_room_state s SET
+      hinted_at = CASE WHEN s.hinted_at IS NULL OR s.hints_retry THEN least(s.hinted_at,
+        clock_timestamp() + (SELECT max(h.gap) FROM hint h WHERE h.room = s.resource_mapping_id) * interval '1 millisecond') ELSE s.hinted_at END,
+      hints_retry = false,
       sure_at = coalesce(s.sure_at, greatest(now() + $4::float8 * interval '1 millisecond',
         coalesce(s.pulled_at, '-infinity') + $5::float8 * interval '1 millisecond'))
-    FROM hinted WHERE s.resource_mapping_id = hinted.id AND hinted.is_unmarked AND hinted.id IN (SELECT id FROM stored)
-    RETURNING greatest(ceil(extract(epoch FROM s.hinted_at - clock_timestamp()) * 1000), 0)::integer AS ms
-  ), locked AS (
-    SELECT t.resource_mapping_id AS id ${wholeRooms} AND t.resource_mapping_id NOT IN (SELECT id FROM due)
-    UNION
-    SELECT r.id FROM bridge_resource_mappings r JOIN bridge_room_state t ON t.resource_mapping_id = r.id
-    WHERE r.id IN (SELECT room FROM hint EXCEPT SELECT id FROM hinted EXCEPT SELECT id FROM unmarked) AND ${isFollowed})
-  SELECT coalesce(array_agg(DISTINCT ms) FILTER (WHERE ms > 0), '{}') AS later, ARRAY(SELECT id FROM locked) AS locked,
+    FROM hinted WHERE s.resource_mapping_id = hinted.id AND hinted.is_unmarked
+      AND hinted.id IN (SELECT id FROM stored WHERE event_id <> '${wholeRoom}')
+    RETURNING greatest(ceil(extract(epoch FROM s.hinted_at - clock_timestamp()) * 1000), 0)::integer AS ms)
+  SELECT coalesce(array_agg(DISTINCT ms) FILTER (WHERE ms > 0), '{}') AS later, ARRAY(SELECT DISTINCT id FROM locked) AS locked,
     CASE WHEN count(*) FILTER (WHERE ms <= 0) > 0 THEN bridge_wake() END
-  FROM (SELECT ms FROM marked UNION ALL SELECT ms FROM told) AS all_rooms`;
+  FROM (SELECT ms FROM marked UNION ALL SELECT ms FROM hinting) AS all_rooms`;
 
-/** Marks rooms with hints that were stored without a mark, because another transaction had locked their rows. */
+/**
+ * Marks rooms with hints that were stored without a mark, because another transaction had locked their rows, and requests the full scans
+ * of those with a hint of the whole room.
+ */
 export const markHinted = (db: Queryable) => callFunction(db, 'bridge_mark_hinted', sureAfterMs);
 
 /** Wakes the daemons. */

@@ -1,8 +1,8 @@
 /** More hints of one room than are read at once. */
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Retryable } from '../../../src/errors.ts';
-import { markRooms } from '../../../src/sync/webhooks/subscription-store.ts';
-import { both, dinner, open, room, type Rooms } from '../two-way-world.ts';
+import { hintsKeptMost, markHinted, markRooms } from '../../../src/sync/webhooks/subscription-store.ts';
+import { at, both, dinner, open, room, type Rooms } from '../two-way-world.ts';
 
 const named = (eventIds: readonly string[], etag: string | null = null) =>
   eventIds.map((eventId) => ({ eventId, deleted: false, etag }));
@@ -12,10 +12,13 @@ const hint = (w: Rooms, events: ReturnType<typeof named>) =>
 
 const gone = (n: number) => named(Array.from({ length: n }, (_, at) => `gone-${at}`));
 
+/** Those that were not read yet. */
 const hinted = async (w: Rooms) =>
-  (await w.db.query<{ event: string }>('SELECT event_id AS event FROM bridge_hints ORDER BY 1')).map(
-    ({ event }) => event,
-  );
+  (
+    await w.db.query<{ event: string }>(
+      'SELECT event_id AS event FROM bridge_hints WHERE misses = 0 ORDER BY 1',
+    )
+  ).map(({ event }) => event);
 
 /** The room as it is taken now. */
 const takeHinted = async (w: Rooms) => (await w.take()).rooms.find(({ id }) => id === 1)!;
@@ -107,4 +110,83 @@ test('they are read although delta rounds fail', async () => {
   await w.db.query(`UPDATE bridge_room_state SET hinted_at = now(), retry_at = NULL, pull_due_at = now()`);
   await w.drainOne(await takeHinted(w));
   expect(await hinted(w)).toEqual([]);
+});
+
+describe('more hints than a room may have', () => {
+  const stored = (w: Rooms) => w.db.query<{ event: string }>('SELECT event_id AS event FROM bridge_hints');
+
+  test('become a full scan, which finds what they named', async () => {
+    await using w = await open();
+    const event = w.outlook.put(room, dinner(), null);
+    w.outlook.trouble(() => ({ answer: 'page', rows: [], removed: [], nextLink: null, deltaLink: '9' }));
+    await hint(w, gone(hintsKeptMost));
+    await hint(w, named([event.id]));
+    expect(await stored(w)).toHaveLength(hintsKeptMost + 1);
+    expect(await stored(w)).toContainEqual({ event: '' });
+    expect(await stored(w)).not.toContainEqual({ event: event.id });
+    await w.db.query(`UPDATE bridge_room_state SET baselined_at = now() - interval '1 hour'`);
+    await markHinted(w.db.pool);
+    w.outlook.reads.length = 0;
+    await w.settle();
+    expect((await w.reserved()).map(({ item }) => item.title)).toEqual([dinner().title]);
+    expect(await stored(w)).not.toContainEqual({ event: '' });
+    expect(w.outlook.reads.length).toBeLessThan(100);
+  });
+
+  test('in one POST are as few', async () => {
+    await using w = await open();
+    await hint(w, gone(3 * hintsKeptMost));
+    expect(await stored(w)).toHaveLength(hintsKeptMost + 1);
+  });
+
+  test('cause one full scan in half a minute, and later another one', async () => {
+    await using w = await open();
+    await hint(w, gone(hintsKeptMost + 1));
+    await markHinted(w.db.pool);
+    const [first] = await w.db.query(
+      `SELECT compare_at = baselined_at + interval '30 seconds' AS later, pull_due_at <= compare_at AS due FROM bridge_room_state`,
+    );
+    expect(first).toEqual({ later: true, due: true });
+    // a delta round before that time does not forget it
+    await w.notify();
+    await w.drainOne(await takeHinted(w));
+    const [second] = await w.db.query('SELECT pull_due_at <= compare_at AS due FROM bridge_room_state');
+    expect(second).toEqual({ due: true });
+  });
+
+  test('that come during the full scan need another one', async () => {
+    await using w = await open();
+    await hint(w, gone(hintsKeptMost + 1));
+    await w.db.query(`UPDATE bridge_room_state SET baselined_at = now() - interval '1 hour'`);
+    await markHinted(w.db.pool);
+    w.outlook.whenListed(() => hint(w, named(['more'])).then(() => undefined));
+    await w.drainOne(await takeHinted(w));
+    expect(await stored(w)).toContainEqual({ event: '' });
+    await markHinted(w.db.pool);
+    expect(await w.db.query('SELECT FROM bridge_room_state WHERE compare_at > now()')).toHaveLength(1);
+  });
+
+  test('of events that are there are answered by the full scan, without a read of each', async () => {
+    await using w = await open();
+    const events = Array.from({ length: 40 }, (_, n) => {
+      const event = w.outlook.put(
+        room,
+        dinner({ startsAt: at(n + 1, '10:00'), endsAt: at(n + 1, '11:00') }),
+        null,
+      );
+      w.outlook.version(event.id, 'v1');
+      return event.id;
+    });
+    await hint(w, named(events, 'v1'));
+    await hint(w, gone(hintsKeptMost));
+    // the full scan comes first
+    await w.db.query(`UPDATE bridge_room_state SET baselined_at = now() - interval '1 hour', sure_at = NULL,
+      hinted_at = now() + interval '1 hour'`);
+    await markHinted(w.db.pool);
+    w.outlook.reads.length = 0;
+    await w.settle();
+    const left = new Set((await stored(w)).map(({ event }) => event));
+    expect(events.filter((id) => left.has(id))).toEqual([]);
+    expect((await w.reserved()).length).toBe(40);
+  });
 });
