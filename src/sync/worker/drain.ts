@@ -99,13 +99,14 @@ export function createDrain(options: DrainOptions) {
 
   /** Settles due items until none is left. */
   async function settleDue(
-    room: LeasedRoom,
+    read: LeasedRoom,
     first: readonly WorkItem[],
     signal: AbortSignal,
     stopping: AbortSignal,
     othersWait: () => boolean,
   ): Promise<Drained> {
     const debounced = debounce();
+    let room = read;
     let due = first;
     let answered = false;
     // ends: each round settles its rows, and `attempt` counts a row that stays due
@@ -127,9 +128,10 @@ export function createDrain(options: DrainOptions) {
         if (next?.more !== false && othersWait()) break;
       } else await sleep(debounced.waitMs(), AbortSignal.any([signal, stopping]));
       if (room.baselined && isFollowed(room) && next?.pulls !== false) {
-        const { ended, isNews } = await reads.since(room, signal);
-        if (ended !== null) return ended;
-        if (isNews) next = null;
+        const since = await reads.since(room, signal);
+        if (since.ended !== null) return since.ended;
+        if (since.isNews) next = null;
+        ({ room } = since);
       }
       due = next?.more === false ? [] : await readDue(db, room.resourceId, atATime, window);
     }

@@ -42,6 +42,14 @@ interface Requested {
   readonly hints: readonly Hint[];
 }
 
+/** The result of reads of changes. */
+interface Changed {
+  /** The number of rows. */
+  readonly rows: number;
+  /** A full scan that was part of them has to be repeated: see `FullScanned`. */
+  readonly again: boolean;
+}
+
 /** The end of a drain that cannot read; null: it continues. */
 type Ended = Drained | null;
 
@@ -118,7 +126,11 @@ export function createReads(options: ReadsOptions) {
         now = { ...room, baselined: !again };
       }
       // most rounds bring nothing, and the room's due items stay valid
-      else if ((await readChanges(room, changes, signal)) > 0) isNews = true;
+      else {
+        const changed = await readChanges(room, changes, signal);
+        if (changed.rows > 0) isNews = true;
+        now = { ...room, baselined: !changed.again };
+      }
       if (isNews) await verifyMissing(context, now, signal);
     });
     if (ended === null && !troubles.is(room.id, 'reads')) pulledOnce.add(room.id);
@@ -126,31 +138,31 @@ export function createReads(options: ReadsOptions) {
   }
 
   /** The reads requested since: a notification does not wait behind a backfill. `isNews`: there was a request. */
-  async function since(
-    room: LeasedRoom,
-    signal: AbortSignal,
-  ): Promise<{ readonly ended: Ended; readonly isNews: boolean }> {
+  async function since(room: LeasedRoom, signal: AbortSignal): Promise<Omit<FirstRead, 'answered'>> {
     const requested = await findRequested(db, room);
-    if (!isRequested(requested)) return { ended: null, isNews: false };
+    if (!isRequested(requested)) return { room, ended: null, isNews: false };
+    let now = room;
     const ended = await attempt(room, async () => {
-      if ((await readChanges(room, requested, signal)) > 0) await verifyMissing(context, room, signal);
+      const { rows, again } = await readChanges(room, requested, signal);
+      now = { ...room, baselined: !again };
+      if (rows > 0) await verifyMissing(context, now, signal);
     });
-    return { ended, isNews: true };
+    return { room: now, ended, isNews: true };
   }
 
-  /** Reads the hinted events, and a delta round if requested. Returns the number of rows. After a failure the hints remain. */
-  async function readChanges(room: LeasedRoom, changes: Requested, signal: AbortSignal): Promise<number> {
+  /** Reads the hinted events, and a delta round if requested. After a failure the hints remain. */
+  async function readChanges(room: LeasedRoom, changes: Requested, signal: AbortSignal): Promise<Changed> {
     let { pulls, hints } = changes;
-    let rows = 0;
+    let pulled = nothingChanged;
     try {
       if (asksFirst(room, hints)) {
-        rows += await pull(context, room, signal);
+        pulled = await pull(context, room, signal);
         pulls = false;
         ({ hints } = await findRequested(db, room));
       }
-      if (hints.length > 0) rows += await readHinted(context, room, hints, signal);
-      if (pulls) rows += await pull(context, room, signal);
-      return rows;
+      const hinted = hints.length > 0 ? await readHinted(context, room, hints, signal) : 0;
+      if (pulls) pulled = await pull(context, room, signal);
+      return { ...pulled, rows: pulled.rows + hinted };
     } catch (error) {
       if (isExpected(error)) await readHintsLater(db, room, hintsFailedMs);
       throw error;
@@ -201,6 +213,8 @@ function createAttempt({ db, troubles }: ReadsOptions, claims: ClaimCheck) {
   };
 }
 
+const nothingChanged: Changed = { rows: 0, again: false };
+
 const isRequested = ({ pulls, hints }: Requested): boolean => pulls || hints.length > 0;
 
 /** The reads of changes in a leased room; before its full scan there are none. */
@@ -211,18 +225,18 @@ function changesToRead(room: LeasedRoom, pulledOnce: ReadonlySet<number>): Reque
   return { pulls: room.pulls || !pulledOnce.has(room.id), hints: room.hints };
 }
 
-/** A delta round, and the full scan that it asks for. Returns the number of rows. A failed round is requested again. */
-async function pull(context: PullContext, room: LeasedRoom, signal: AbortSignal): Promise<number> {
+/** A delta round, and the full scan that it asks for. A failed round is requested again. */
+async function pull(context: PullContext, room: LeasedRoom, signal: AbortSignal): Promise<Changed> {
   const { db, tell } = context;
   const startedAt = performance.now();
   try {
     if (!isFollowed(room))
-      return (await pullNothing(db, room)) ? (await fullScan(context, room, 'kept', signal)).rows : 0;
+      return (await pullNothing(db, room)) ? await fullScan(context, room, 'kept', signal) : nothingChanged;
     const { rows, scan } = await deltaRound(context, room, signal);
-    const listed = scan === null ? 0 : (await fullScan(context, room, scan, signal)).rows;
+    const scanned = scan === null ? nothingChanged : await fullScan(context, room, scan, signal);
     const ms = performance.now() - startedAt;
     tell({ fact: 'room-pulled', room: room.name, resourceId: room.resourceId, rows, ms });
-    return rows + listed;
+    return { ...scanned, rows: rows + scanned.rows };
   } catch (error) {
     // the first error is the one to report
     if (!signal.aborted && !isPassing(error)) await pullAgain(db, room, 0, 0).catch(() => undefined);

@@ -1,6 +1,7 @@
 /** What people lose, ask for twice, or drag out of the past: nothing is doubled, nothing is taken away. */
 import { describe, expect, test, vi } from 'vitest';
 import { sqlState } from '../../../src/database.ts';
+import { Retryable } from '../../../src/errors.ts';
 import { mendRooms } from '../../../src/sync/worker/sweep.ts';
 import { openRooms } from '../bench-of-rooms.ts';
 import { date } from '../../support/dates.ts';
@@ -62,9 +63,10 @@ describe('lost mappings cause no duplicates', () => {
   });
 });
 
-describe('mappings that are deleted during a full scan cause no duplicates', () => {
-  const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+/** Sessions that wait for a lock. */
+const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
 
+describe('mappings that are deleted during a full scan cause no duplicates', () => {
   test.each(['before', 'after'])('committed %s the scan has read the mappings', async (when) => {
     await using w = await openFull();
     await w.db.query('UPDATE bridge_room_state SET baselined_at = NULL, push_due_at = now()');
@@ -94,6 +96,44 @@ describe('mappings that are deleted during a full scan cause no duplicates', () 
     await w.settle();
     expect(shown(w)).toEqual(all);
     expect(await w.db.query('SELECT name FROM bb_event WHERE active = 1 ORDER BY name')).toHaveLength(4);
+  });
+});
+
+describe('mappings that are deleted during the full scan of a delta round cause no duplicates', () => {
+  test.each(['is lost', 'is refused for now'])('because its cursor %s', async (how) => {
+    await using w = await openFull();
+    w.outlook.trouble((start) =>
+      !('link' in start)
+        ? null
+        : how === 'is lost'
+          ? { answer: 'lost', reason: 'Graph says 410' }
+          : { answer: 'refused', error: new Retryable('Graph says 503', { reach: 'item' }) },
+    );
+    const person = await w.db.pool.connect();
+    try {
+      w.outlook.whenListed(async () => {
+        await person.query('BEGIN');
+        await person.query('DELETE FROM bridge_mappings');
+        await person.query("UPDATE bb_event SET description = 'Changed meanwhile'");
+        // they get new mappings, which are due
+        await person.query('SELECT bridge_fold(7, 365, 500)');
+      });
+      await w.notify(101);
+      const [leased] = (await w.take()).rooms;
+      const drained = w.drainOne(leased!);
+      await vi.waitFor(async () => expect(await w.db.query(waiting)).toHaveLength(1), 20_000);
+      await person.query('COMMIT');
+      await drained;
+    } finally {
+      person.release(true);
+    }
+    expect(shown(w)).toEqual(all);
+    await w.settle();
+    expect(shown(w)).toEqual(all);
+    expect(await w.db.query('SELECT name FROM bb_event WHERE active = 1 ORDER BY name')).toHaveLength(4);
+    expect(await w.db.query('SELECT sync_status AS status FROM bridge_mappings')).toEqual(
+      all.map(() => ({ status: 'synced' })),
+    );
   });
 });
 
