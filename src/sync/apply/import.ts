@@ -2,6 +2,7 @@
  * Unmapped events: imported, given to their reservation, taken out, or flagged for a person. Each is read first, so the decision
  * is about the current event.
  */
+import { backOffMs } from '../../back-off.ts';
 import { isExpected } from '../../errors.ts';
 import { itemOf, type OutlookEvent } from '../../event.ts';
 import { textsBehind, type BookedItem } from '../../appearance.ts';
@@ -37,6 +38,9 @@ const takenComment = 'The room is taken at this time.';
 
 /** After a meeting was found under another id beside its old event: until that event is read again. */
 const twinAgainMs = 5_000;
+
+/** So often a meeting is read again before a person is asked about its reservation at another time: for a few seconds. */
+const followTries = 4;
 
 export interface ImportOptions extends UnmappedContext {
   readonly writeBooking: ReturnType<typeof createWriteBooking>;
@@ -124,7 +128,9 @@ async function decideAndCarryOut(
     { ...policyIn(room, options), followed: isFollowed(room), show: outlook.show },
   );
   if (action.do === 'import' && ownInstead !== null && !event.isOrganizer)
-    return await giveMeetingBack(options, read, ownInstead, signal);
+    return ownInstead.meets
+      ? await giveMeetingBack(options, read, ownInstead, signal)
+      : settle(atAnotherTime(read, ownInstead));
   return await carryOut(options, read, action, found, properties.reservation?.item ?? null, signal);
 }
 
@@ -132,6 +138,20 @@ const policyIn = ({ own }: LeasedRoom, { overlap, importMode }: ImportOptions) =
   overlap: own?.overlap_policy ?? overlap,
   importMode: own?.import_mode ?? importMode,
 });
+
+/**
+ * The reservation follows the meeting soon if another room has not read its new time yet. Otherwise a person decides, as if the
+ * reservation had been moved away from the meeting.
+ */
+function atAnotherTime(
+  { unmapped, event, item }: UnmappedEvent,
+  { mapping, reservation }: NonNullable<Candidates['ownInstead']>,
+): Settlement {
+  const message = 'The reservation of this meeting is in this room at another time.';
+  return unmapped.attempt < followTries
+    ? readLater(unmapped, backOffMs(unmapped.attempt, Math.random()), message)
+    : flagged(unmapped, event, { kind: 'moved', mapping, reservation, outlook: item }, message);
+}
 
 /** The meeting replaces our event, as if its reservation had been moved away from it and back. */
 async function giveMeetingBack(

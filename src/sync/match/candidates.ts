@@ -17,10 +17,14 @@ export interface Candidates {
   /** It is the date of a reservation that was cancelled while its event was made a series. */
   readonly isCancelledDate: boolean;
   /**
-   * The reservation of its meeting, which is in this room at the same time and has an event of ours here, because the booking
-   * system gave it the room before the organiser did.
+   * The reservation of its meeting, which is in this room and has an event of ours here, because the booking system gave it the
+   * room before the organiser did. `meets`: at the same time.
    */
-  readonly ownInstead: { readonly mapping: number; readonly reservation: ReservationKey } | null;
+  readonly ownInstead: {
+    readonly mapping: number;
+    readonly reservation: ReservationKey;
+    readonly meets: boolean;
+  } | null;
   readonly properties: PropertiesRecord;
 }
 
@@ -87,12 +91,17 @@ const ownInsteadAs = (
   startsAt: string,
   endsAt: string,
 ): string => `
-  (SELECT jsonb_build_object('mapping', m.id, 'reservation', jsonb_build_object('type', m.reservation_type, 'id', m.reservation_id))
+  (SELECT jsonb_build_object('mapping', m.id, 'reservation', jsonb_build_object('type', m.reservation_type, 'id', m.reservation_id),
+     'meets', m.starts_at = ${startsAt} AND m.ends_at = ${endsAt})
    FROM bridge_meetings t JOIN bridge_mappings m
      ON m.reservation_type = t.reservation_type AND m.reservation_id = t.reservation_id AND m.resource_id = ${resource}
    WHERE t.ical_uid = ${uid} AND t.original_start = coalesce(${slot}::timestamptz, '-infinity') AND ${uid} <> ''
      AND m.present AND m.is_organizer AND m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled'
-     AND m.ical_uid IS DISTINCT FROM ${uid} AND m.starts_at = ${startsAt} AND m.ends_at = ${endsAt})`;
+     AND m.ical_uid IS DISTINCT FROM ${uid}
+     -- at another time it is the reservation of this meeting only while another room has both
+     AND (m.starts_at = ${startsAt} AND m.ends_at = ${endsAt} OR EXISTS (
+       SELECT FROM bridge_mappings o WHERE o.reservation_type = t.reservation_type AND o.reservation_id = t.reservation_id
+         AND o.resource_id <> ${resource} AND o.ical_uid = ${uid} AND o.sync_status <> 'cancelled')))`;
 
 export async function readCandidates(
   db: Queryable,

@@ -93,6 +93,75 @@ describe('a meeting that invited two rooms', () => {
     expect(w.outlook.answers).toEqual([]);
   });
 
+  describe('at another time than the event that a room had of it before, because the reservation cannot follow,', () => {
+    const later = { startsAt: at(4, '15:00'), endsAt: at(4, '17:00') };
+    const goOn = async (w: Rooms) => {
+      await w.db.query(
+        `UPDATE bridge_mappings SET due_at = now() WHERE due_at IS NOT NULL; UPDATE bridge_room_state SET push_due_at = now()`,
+      );
+      await w.settle();
+    };
+    const open102 = (w: Rooms) =>
+      w.db.query(
+        `SELECT conflict ->> 'kind' AS kind, error_message AS why FROM bridge_mappings
+         WHERE sync_status = 'conflict' AND resource_id = 102`,
+      );
+    /** The new time is taken in the first room. */
+    async function kept(w: Rooms) {
+      const first = w.outlook.invite(room, dinner(), { iCalUId: 'one meeting' });
+      await heard(w, 101);
+      const [reservation] = await w.reserved();
+      await w.db.query('INSERT INTO bb_event_resource (event_id, resource_id) VALUES ($1, 102)', [
+        reservation!.id,
+      ]);
+      const choir = await w.desk.book(101, {
+        title: 'Choir',
+        from: w.day(4, '15:30'),
+        to: w.day(4, '16:30'),
+      });
+      await w.settle();
+      w.outlook.edit(first.id, later);
+      await heard(w, 101);
+      const second = w.outlook.invite(other, dinner(later), { iCalUId: 'one meeting' });
+      await heard(w, 102);
+      expect(await open102(w)).toEqual([]);
+      for (let tries = 0; tries < 6; tries += 1) await goOn(w);
+      expect(await open102(w)).toEqual([
+        { kind: 'moved', why: 'The reservation of this meeting is in this room at another time.' },
+      ]);
+      return { choir, reservation: reservation!, second };
+    }
+
+    test('waits for a person, who keeps the reservation there', async () => {
+      await using w = await open({}, both);
+      const { second } = await kept(w);
+      await goOn(w);
+      await w.db.query(
+        `UPDATE bridge_mappings SET resolution = 'booking', due_at = now(), revision = revision + 1
+         WHERE sync_status = 'conflict' AND resource_id = 102`,
+      );
+      await goOn(w);
+      expect(w.outlook.answers.map(({ id, answer }) => [id, answer])).toEqual([[second.id, 'decline']]);
+      expect(w.outlook.in(other)).toMatchObject([{ isOrganizer: true, item: dinner() }]);
+      expect(await open102(w)).toEqual([]);
+    });
+
+    test('takes its place when the reservation follows after all', async () => {
+      await using w = await open({}, both);
+      const { choir, reservation, second } = await kept(w);
+      await w.desk.cancel(choir);
+      await w.desk.move(reservation, w.day(4, '15:00'), w.day(4, '17:00'));
+      await w.settle();
+      await heard(w, 101, 102);
+      await goOn(w);
+      expect(w.outlook.in(other)).toMatchObject([{ id: second.id, item: later }]);
+      expect(
+        await w.db.query(`SELECT id FROM bridge_mappings WHERE sync_status NOT IN ('synced', 'cancelled')`),
+      ).toEqual([]);
+      expect(w.outlook.answers).toEqual([]);
+    });
+  });
+
   test('is moved in both rooms once, whichever hears of it first', async () => {
     await using w = await open({}, both);
     const { first, second } = await invited(w);

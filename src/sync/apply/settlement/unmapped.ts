@@ -81,7 +81,7 @@ export const stillDetached = (unmapped: Unmapped, event: OutlookEvent, item: Ite
     conflict: { ...unmapped.conflict!, outlook: item },
     error:
       unmapped.status === 'conflict'
-        ? 'The booking system moved this reservation away from its meeting.'
+        ? (unmapped.error ?? 'The booking system moved this reservation away from its meeting.')
         : null,
     hint: choose,
   });
