@@ -8,7 +8,7 @@ import type { Tell } from '../../facts.ts';
 import { brakes, type BrakeCount, type BrakePolicy, type Round } from '../decide/brake.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
 import type { Mapped } from '../store/work-item.ts';
-import type { Decision } from './decision.ts';
+import { choiceOf, type Decision } from './decision.ts';
 import { outcome, type Outcome } from './outcome.ts';
 import { heldBack, lostNews } from './settlement/conflict.ts';
 import { goneFirst } from './settlement/failed.ts';
@@ -57,14 +57,15 @@ export interface Braked {
 }
 
 export function createBrake({ db, brake, tell, unseen = { removing: 0, synced: 0 } }: BrakeOptions) {
-  /** The ids of those removals that may be carried out now. */
-  async function mayRemove(room: LeasedRoom, removals: readonly Mapped[]): Promise<ReadonlySet<number>> {
+  /** The ids of those removals that may be carried out now. Those that a person chose are counted and not held. */
+  async function mayRemove(room: LeasedRoom, removals: readonly Decision[]): Promise<ReadonlySet<number>> {
+    const chosen = removals.filter(isChosen);
     const counts = await countRemovals(db, room.resourceId);
     const all = {
       removing: counts.all.removing + unseen.removing,
       synced: counts.all.synced + unseen.synced,
     };
-    const isHeld = brakes(counts.room, all, counts.round, brake);
+    const isHeld = chosen.length < removals.length && brakes(counts.room, all, counts.round, brake);
     if (isHeld)
       tell({
         fact: 'brake-held',
@@ -73,13 +74,13 @@ export function createBrake({ db, brake, tell, unseen = { removing: 0, synced: 0
         wanted: counts.room.removing,
         synced: counts.room.synced,
       });
-    const ids = removals.map(({ id }) => id);
+    const ids = idsOf(removals);
     // one that was allowed before and failed waits with the others
     const rows = await queryRows<{ mapping_id: number; applied: boolean }>(db, {
       name: 'allowed_removals',
-      text: `UPDATE bridge_removals SET applied_at = CASE WHEN $2 OR released_at IS NOT NULL THEN now() END
+      text: `UPDATE bridge_removals SET applied_at = CASE WHEN $2 OR released_at IS NOT NULL OR mapping_id = ANY ($3) THEN now() END
         WHERE mapping_id = ANY ($1) RETURNING mapping_id, applied_at IS NOT NULL AS applied`,
-      values: [ids, !isHeld],
+      values: [ids, !isHeld, idsOf(chosen)],
     });
     // items that have ended are not counted: removing them loses nothing
     return new Set(isHeld ? rows.filter(({ applied }) => applied).map((row) => row.mapping_id) : ids);
@@ -91,13 +92,7 @@ export function createBrake({ db, brake, tell, unseen = { removing: 0, synced: 0
     const gone = decisions.filter((one) => hasDisappeared(one) && one.mapped.news !== 'gone');
     const counted = decisions.filter((one) => !found.includes(one) && !gone.includes(one));
     const removals = counted.filter((one) => hasDisappeared(one) || removesWithoutRows(one));
-    const may =
-      removals.length === 0
-        ? new Set<number>()
-        : await mayRemove(
-            room,
-            removals.map(({ mapped }) => mapped),
-          );
+    const may = removals.length === 0 ? new Set<number>() : await mayRemove(room, removals);
     const held = removals.filter(({ mapped }) => !may.has(mapped.id));
     return {
       allowed: counted.filter((one) => !held.includes(one)),
@@ -119,6 +114,15 @@ const removesWithoutRows = ({ action, mapped: { active, elsewhere } }: Decision)
   active === null && !elsewhere && (action.do === 'remove' || action.do === 'decline');
 
 const foundFirst = (decision: Decision) => adopted(decision, decision.adopted!);
+
+/** A person chose that this reservation is cancelled, about this loss of its event. */
+const isChosen = ({ action, mapped, adopted, seen }: Decision) =>
+  action.do === 'cancel-booking' &&
+  (mapped.conflict?.kind === 'deleted' || mapped.conflict?.kind === 'refused') &&
+  mapped.conflict.outlook === null &&
+  choiceOf(mapped, adopted ?? seen) === 'outlook';
+
+const idsOf = (decisions: readonly Decision[]) => decisions.map(({ mapped }) => mapped.id);
 
 /** The event exists and is shown as free, and a person chose to follow that. */
 const isFreeByChoice = ({ conflict, resolution }: Mapped) =>

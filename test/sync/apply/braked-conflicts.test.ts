@@ -92,3 +92,41 @@ test('cancellations that the booking system refused do not count: nothing was re
   expect((await w.reserved()).filter(({ active }) => !active)).toHaveLength(1);
   expect(await held(w)).toEqual(nothing);
 });
+
+test('cancellations that were refused, and that a person asks for together once they are accepted, are not held', async () => {
+  const { w, events } = await openBooked(14);
+  await using _ = w;
+  const dates = await w.db.query<{ id: number }>(`INSERT INTO bb_event_date (event_id, from_, to_)
+    SELECT id, from_ + interval '30 days', to_ + interval '30 days' FROM bb_event RETURNING id`);
+  for (const event of events.slice(0, 12)) {
+    w.outlook.remove(event.id);
+    await heard(w);
+    await w.db.query(hourAgo);
+  }
+  expect(await conflicts(w)).toHaveLength(12);
+  await w.db.query('DELETE FROM bb_event_date WHERE id = ANY ($1)', [dates.map(({ id }) => id)]);
+  await resolve(w, 'outlook');
+  expect((await w.reserved()).filter(({ active }) => !active)).toHaveLength(12);
+  expect(await held(w)).toEqual(nothing);
+  // they are counted, and the next loss waits
+  w.outlook.remove(events[12]!.id);
+  await heard(w);
+  expect((await w.reserved()).filter(({ active }) => !active)).toHaveLength(12);
+  expect(await held(w)).toMatchObject({ listed: 1, told: 1 });
+});
+
+test('a choice about a refused change does not release the loss of its event', async () => {
+  const { w, events } = await openBooked(14);
+  await using _ = w;
+  await w.db.query(`INSERT INTO bb_event_date (event_id, from_, to_)
+    SELECT id, from_ + interval '30 days', to_ + interval '30 days' FROM bb_event`);
+  for (const { id, item } of events.slice(0, 12))
+    w.outlook.edit(id, { endsAt: item!.endsAt.replace(/T\d\d/, 'T23') });
+  await heard(w);
+  expect((await conflicts(w)).map(({ kind }) => kind)).toEqual(Array.from({ length: 12 }, () => 'refused'));
+  for (const { id } of events.slice(0, 12)) w.outlook.remove(id);
+  await w.notify(101);
+  await resolve(w, 'outlook');
+  expect((await w.reserved()).filter(({ active }) => !active)).toEqual([]);
+  expect(await held(w)).toMatchObject({ listed: 12 });
+});
