@@ -3,6 +3,7 @@
  * cause is no longer found here.
  */
 import type { Queryable } from '../database.ts';
+import { queryRow } from '../query.ts';
 import { isHeld, isOpenConflict } from '../waits-for-person.ts';
 import type { Alert } from './alert-types.ts';
 import { alertsOf, type Read, type ReasonOptions } from './reason-words.ts';
@@ -22,12 +23,11 @@ export interface Reasons {
 }
 
 export async function readReasons(db: Queryable, options: ReasonOptions): Promise<Reasons> {
-  const { rows } = await db.query<{ read: Read; kept: readonly number[] }>({
+  const { read, kept } = await queryRow<{ read: Read; kept: readonly number[] }>(db, {
     name: 'alert_reasons',
     text: reasonsText,
     values: [lateMinutes, failingAttempts, throttledAttempts, subscribingAttempts],
   });
-  const { read, kept } = rows[0]!;
   return { alerts: alertsOf(read, options), kept };
 }
 

@@ -8,6 +8,7 @@
  * as long as one daemon has confirmed it within `holdMs`.
  */
 import { inTransaction, type Database, type Queryable } from '../database.ts';
+import { findRow, queryColumn, queryRows, queryValue } from '../query.ts';
 import type { Alert, AlertType } from './alert-types.ts';
 import { locks } from '../locks.ts';
 
@@ -93,13 +94,14 @@ export function createAlertStore(db: Database) {
 
   /** Confirms a daemon's conditions, so that their alerts stay open. Returns the open ones. */
   async function confirm(holder: string, types: readonly AlertType[]): Promise<ReadonlySet<string>> {
-    const { rows } = await db.query<{ type: string }>(
+    const open = await queryColumn<string>(
+      db,
       `UPDATE bridge_alerts SET seen_at = now(),
          holders = holders || jsonb_build_object($1::text, extract(epoch FROM now()))
        WHERE closed_at IS NULL AND type = ANY ($2) RETURNING type`,
       [holder, types],
     );
-    return new Set(rows.map((row) => row.type));
+    return new Set(open);
   }
 
   /**
@@ -113,7 +115,8 @@ export function createAlertStore(db: Database) {
   ): Promise<Changed> {
     return writing(async (client) => {
       const opened = await insert(client, reasons);
-      const { rows: closed } = await client.query<AlertRow>(
+      const closed = await queryRows<AlertRow>(
+        client,
         `UPDATE bridge_alerts a SET closed_at = now()
          WHERE closed_at IS NULL AND (
            type = ANY ($1) AND NOT id = ANY ($3) AND NOT EXISTS (
@@ -185,23 +188,17 @@ async function removeHolder(
 }
 
 /** Newest first. `open` includes acknowledged alerts: their cause still exists. */
-async function listAlerts(
-  db: Database,
-  status: 'open' | 'closed' | 'all',
-  limit: number,
-): Promise<AlertRow[]> {
-  const { rows } = await db.query<AlertRow>({
+const listAlerts = (db: Database, status: 'open' | 'closed' | 'all', limit: number) =>
+  queryRows<AlertRow>(db, {
     name: 'alerts',
     text: `SELECT ${columns} FROM bridge_alerts
       WHERE CASE $1 WHEN 'open' THEN closed_at IS NULL WHEN 'closed' THEN closed_at IS NOT NULL ELSE true END
       ORDER BY closed_at IS NULL DESC, created_at DESC, id DESC LIMIT $2`,
     values: [status, limit],
   });
-  return rows;
-}
 
-async function readStatistics(db: Database): Promise<AlertStatistics> {
-  const { rows } = await db.query<{ statistics: AlertStatistics }>({
+const readStatistics = (db: Database) =>
+  queryValue<AlertStatistics>(db, {
     name: 'alert_statistics',
     text: `
       WITH open AS (SELECT * FROM bridge_alerts WHERE closed_at IS NULL)
@@ -214,17 +211,14 @@ async function readStatistics(db: Database): Promise<AlertStatistics> {
         'by_type', (SELECT coalesce(jsonb_object_agg(type, n), '{}')
                     FROM (SELECT type, count(*) AS n FROM open GROUP BY type) t)) AS statistics`,
   });
-  return rows[0]!.statistics;
-}
 
 /** Null: there is no such alert. Idempotent. */
-async function acknowledge(db: Database, id: number): Promise<AlertRow | null> {
-  const { rows } = await db.query<AlertRow>(
+const acknowledge = (db: Database, id: number) =>
+  findRow<AlertRow>(
+    db,
     `UPDATE bridge_alerts SET acknowledged_at = coalesce(acknowledged_at, now()) WHERE id = $1 RETURNING ${columns}`,
     [id],
   );
-  return rows[0] ?? null;
-}
 
 /** Deletes alerts closed more than this number of days ago, at most 10,000 at a time. Returns their number. */
 async function deleteOld(db: Database, days: number): Promise<number> {

@@ -8,6 +8,7 @@
 import { Cron } from 'croner';
 import { databaseFailure, isOutage, type Queryable } from '../database.ts';
 import { messageOf } from '../errors.ts';
+import { queryRows, queryValue } from '../query.ts';
 import type { Tell } from '../facts.ts';
 import { sleep } from '../sleep.ts';
 
@@ -138,11 +139,11 @@ function nextRun({ cron }: Job, timezone: string, now: Date): Date {
 
 /** A new or changed schedule starts at its next time. */
 async function register({ db, timezone, jobs }: ScheduleOptions): Promise<void> {
-  const { rows } = await db.query<{ now: Date }>('SELECT clock_timestamp() AS now');
+  const now = await queryValue<Date>(db, 'SELECT clock_timestamp()');
   const plan = jobs.map((job) => ({
     name: job.name,
     cron: job.cron,
-    next: nextRun(job, timezone, rows[0]!.now),
+    next: nextRun(job, timezone, now),
   }));
   await db.query(
     `WITH plan AS (SELECT * FROM jsonb_to_recordset($1) AS p (name text, cron text, next timestamptz)),
@@ -154,16 +155,14 @@ async function register({ db, timezone, jobs }: ScheduleOptions): Promise<void> 
   );
 }
 
-async function readDue(db: Queryable, names: readonly string[]): Promise<Due[]> {
-  const { rows } = await db.query<Due>({
+const readDue = (db: Queryable, names: readonly string[]) =>
+  queryRows<Due>(db, {
     name: 'schedules_due',
     text: `SELECT name, next_run_at, clock_timestamp() AS now,
         extract(epoch FROM next_run_at - clock_timestamp())::float8 * 1000 AS in_ms
       FROM bridge_schedules WHERE name = ANY ($1)`,
     values: [names],
   });
-  return rows;
-}
 
 /** Takes the run, unless another daemon has it. A person may have set its time to now(), which is finer than a Date. */
 async function takeRun({ db, replica }: ScheduleOptions, due: Due, next: Date): Promise<boolean> {
@@ -202,15 +201,13 @@ async function runJob({ db, replica, tell }: ScheduleOptions, { name, run }: Job
 }
 
 /** All schedules with their last and next run. */
-export async function listSchedules(db: Queryable): Promise<Schedule[]> {
-  const { rows } = await db.query<Schedule>({
+export const listSchedules = (db: Queryable) =>
+  queryRows<Schedule>(db, {
     name: 'schedules',
     text: `SELECT name, cron, last_run_at, last_result, last_ms, next_run_at,
         greatest(0, round(extract(epoch FROM clock_timestamp() - next_run_at) * 1000))::bigint AS late_ms
       FROM bridge_schedules ORDER BY name`,
   });
-  return rows;
-}
 
 /** The work loop reports an outage of the database; any other error here is a bug. */
 function tellBug(error: unknown, where: string, tell: Tell): void {

@@ -1,6 +1,7 @@
 /** What is sent to Outlook is stored before: after a lost answer or the end of a daemon, it is no edit of a person (28_sent.sql). */
 import type { BookedItem } from '../../appearance.ts';
 import type { Queryable } from '../../database.ts';
+import { callFunction } from '../../query.ts';
 import type { LeasedRoom } from './work-list.ts';
 
 /** A state of a reservation, about to be sent to its event. */
@@ -20,16 +21,8 @@ export async function storeSending(
   room: LeasedRoom,
   sending: readonly (Pick<Sent, 'id' | 'state'> & { readonly revision: number })[],
 ): Promise<ReadonlySet<number>> {
-  const { rows } = await db.query<{ stored: number[] }>({
-    name: 'store_sending',
-    text: 'SELECT bridge_sending($1, $2, $3) AS stored',
-    values: [
-      room.id,
-      room.epoch,
-      JSON.stringify(sending.map(({ id, revision, state }) => ({ id, revision, state }))),
-    ],
-  });
-  return new Set(rows[0]!.stored);
+  const states = JSON.stringify(sending.map(({ id, revision, state }) => ({ id, revision, state })));
+  return new Set(await callFunction<number[]>(db, 'bridge_sending', room.id, room.epoch, states));
 }
 
 /** Mappings remembered at most. */
