@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { inject } from 'vitest';
 import type { DatabaseConfig } from '../../src/config.ts';
-import { openPool, openSession, type Database } from '../../src/database.ts';
+import { openPool, openSession, type Database, type Queryable } from '../../src/database.ts';
 import type { Template } from './cluster.ts';
 import type { Schema } from './templates.ts';
 import { drawnTransitions, testsOwn } from './transitions.ts';
@@ -59,7 +59,7 @@ export async function openTestDatabase({ schema }: { readonly schema: Schema }):
     query: async <Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []) =>
       (await byHand.query<Row>(text, [...values])).rows,
     async [Symbol.asyncDispose]() {
-      const seen = await transitionsIn(config);
+      const seen = await transitionsIn(byHand, config);
       await Promise.all([pool.end(), byHand.end()]);
       await server.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
       await report(seen);
@@ -67,26 +67,42 @@ export async function openTestDatabase({ schema }: { readonly schema: Schema }):
   };
 }
 
-async function askFor(schema: Schema): Promise<Template> {
+const asked = new Map<Schema, Promise<Template>>();
+
+function askFor(schema: Schema): Promise<Template> {
+  let template = asked.get(schema);
+  if (template === undefined) asked.set(schema, (template = askOnce(schema)));
+  return template;
+}
+
+async function askOnce(schema: Schema): Promise<Template> {
   const answer = await fetch(`${inject('cluster')}/${encodeURIComponent(schema)}`);
   const text = await answer.text();
   if (!answer.ok) throw new Error(`The template database '${schema}' could not be made: ${text}`);
   return JSON.parse(text) as Template;
 }
 
-/** Nothing where the bridge is not installed, or not any more. On a session that no default of the database can break. */
-async function transitionsIn(config: DatabaseConfig): Promise<readonly string[]> {
-  const { session, close } = await openSession(config, testsOwn);
+/** Nothing where the bridge is not installed, or not any more. Where the test broke its session, on one that no default can break. */
+async function transitionsIn(byHand: Database, config: DatabaseConfig): Promise<readonly string[]> {
   try {
-    const { rows } = await session.query<{ there: boolean }>(
-      "SELECT to_regclass('transitions.seen') IS NOT NULL AS there",
-    );
-    if (rows[0]?.there !== true) return [];
-    const seen = await session.query<{ transition: string }>('SELECT transition FROM transitions.seen');
-    return seen.rows.map(({ transition }) => transition);
-  } finally {
-    await close();
+    return await readTransitions(byHand);
+  } catch {
+    const { session, close } = await openSession(config, testsOwn);
+    try {
+      return await readTransitions(session);
+    } finally {
+      await close();
+    }
   }
+}
+
+async function readTransitions(session: Pick<Queryable, 'query'>): Promise<readonly string[]> {
+  const { rows } = await session.query<{ there: boolean }>(
+    "SELECT to_regclass('transitions.seen') IS NOT NULL AS there",
+  );
+  if (rows[0]?.there !== true) return [];
+  const seen = await session.query<{ transition: string }>('SELECT transition FROM transitions.seen');
+  return seen.rows.map(({ transition }) => transition);
 }
 
 /** A transition that is not drawn fails the test that made it. */
