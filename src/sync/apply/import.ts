@@ -3,13 +3,15 @@
  * is about the current event.
  */
 import { backOffMs } from '../../back-off.ts';
-import { isExpected } from '../../errors.ts';
+import { concernsRows } from '../../database.ts';
+import { isExpected, messageOf, Retryable } from '../../errors.ts';
 import { itemOf, type OutlookEvent } from '../../event.ts';
 import { textsBehind, type BookedItem } from '../../appearance.ts';
 import { decideUnmapped, type OverlapPolicy, type UnmappedAction } from '../decide/decide-unmapped.ts';
 import { attach, attachmentOf, attachmentTo, type Attachment } from '../match/attach.ts';
 import { readCandidates, type Candidates } from '../match/candidates.ts';
 import { inTurns } from '../together.ts';
+import { unreadableHint } from '../store/readable-items.ts';
 import { isFollowed, type LeasedRoom } from '../store/work-list.ts';
 import type { Settlement } from '../store/settle.ts';
 import type { Unmapped } from '../store/work-item.ts';
@@ -64,8 +66,12 @@ export function createImport(options: ImportOptions) {
         try {
           return { ...(await readAndImport(options, room, unmapped, signal)), answered: true };
         } catch (error) {
-          if (!isExpected(error)) throw error;
-          return outcome({ settlements: [importFailed(unmapped, error)], failures: [error] });
+          // a row of the booking view fails: only the events that need it wait
+          const failure = concernsRows(error)
+            ? new Retryable(messageOf(error), { reach: 'item', hint: unreadableHint, cause: error })
+            : error;
+          if (!isExpected(failure)) throw failure;
+          return outcome({ settlements: [importFailed(unmapped, failure)], failures: [failure] });
         }
       },
     );

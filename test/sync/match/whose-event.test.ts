@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { Retryable } from '../../../src/errors.ts';
 import type { Item } from '../../../src/item.ts';
 import { openRooms } from '../bench-of-rooms.ts';
+import { spoilColumn } from '../failing-row.ts';
 import { failed } from '../outlook-in-memory.ts';
 import {
   at,
@@ -783,4 +784,28 @@ describe('a series', () => {
     expect(await active(w)).toHaveLength(90);
     expect(await held(w)).toBe(25);
   });
+});
+
+test('an event whose reservation cannot be read waits for it, and others are imported', async () => {
+  await using w = await open({}, both);
+  const { reservation, event } = await shown(w);
+  await w.desk.retitle(reservation, 'bad');
+  await w.settle();
+  const mend = await spoilColumn(w, 'active');
+  const copy = w.outlook.put(room, dinner({ title: 'A copy' }), event.properties);
+  w.outlook.put(other, dinner({ title: 'Beside' }), null);
+  await heard(w, 101, 102);
+  expect(
+    await w.db.query(
+      'SELECT sync_status FROM bridge_mappings WHERE outlook_event_id = $1 AND due_at IS NOT NULL',
+      [copy.id],
+    ),
+  ).toEqual([{ sync_status: 'imported' }]);
+  await w.db.query('UPDATE bridge_room_state SET push_due_at = now(), retry_at = NULL');
+  expect((await w.settle()).map(({ rest }) => rest)).not.toContainEqual(expect.anything());
+  await mend();
+  await w.db.query('UPDATE bridge_mappings SET due_at = now() WHERE due_at IS NOT NULL');
+  await w.db.query('UPDATE bridge_room_state SET push_due_at = now(), retry_at = NULL');
+  await w.settle();
+  expect((await active(w)).map(([, title]) => title)).toContain('A copy');
 });
