@@ -1,31 +1,37 @@
 /**
- * Outlook with a short memory: an event that was read a moment ago is not read again for its decision. Decisions are about events
- * with a time in the calendar, never about the master of a series.
+ * Outlook with a short memory of the events that were read for a report of a change. The rule: an event from memory may decide what
+ * the booking system takes over from Outlook, and nothing that could discard an edit made in Outlook since it was read. Before an
+ * event is deleted or declined, or a reservation cancelled, or a field written over that Outlook may have changed, the event is read
+ * with a call of its own (`mayDiscardEdits` in apply/read.ts, and apply/take-out.ts). `If-Match` is sent with changes as well, but is
+ * not relied on: Microsoft does not document it for events.
  */
 import { LRUCache } from 'lru-cache';
 import { dated, type Mailbox, type OutlookEvent } from '../event.ts';
 import type { OutlookSide } from './outlook-side.ts';
 
-/** Shorter than the time between two edits by a user, longer than a drain takes from reading to deciding. */
+/** Longer than a drain takes from reading to deciding. */
 const freshMs = 2_000;
 const keptMost = 1_000;
 
 export interface FreshReads extends OutlookSide {
-  /** The next `read` of this event within two seconds returns it without a call, once. */
+  /** Keeps an event for the next `recent`, within two seconds. */
   keep(room: Mailbox, event: OutlookEvent): void;
+  /** The kept event, once; null: none is kept. It may have been edited since. */
+  recent(room: Mailbox, eventId: string): OutlookEvent | null;
   /** Discards a kept event that the calendar shows in another version. */
   outdate(room: Mailbox, reported: Pick<OutlookEvent, 'id' | 'etag'>): void;
-  /**
-   * Reads the event with a call: the kept one is older than a change that was reported since. Also reads the master of a series,
-   * which reports about a series name.
-   */
-  readAnew: OutlookSide['read'];
+  /** Like `read`, and returns the master of a series as well, which reports about a series name. */
+  readUndated: OutlookSide['read'];
 }
 
-/** The same side without masters of series, which answers one read of an event that was kept from memory. */
+/** The same side with such a memory, and without masters of series: decisions are about events with a time in the calendar. */
 export function withFreshReads(outlook: OutlookSide): FreshReads {
   const kept = new LRUCache<string, OutlookEvent>({ max: keptMost, ttl: freshMs });
   const keyOf = (room: Mailbox, eventId: string) => `${room.mailbox} ${eventId}`;
+  const readUndated: FreshReads['readUndated'] = (room, eventId, signal) => {
+    kept.delete(keyOf(room, eventId));
+    return outlook.read(room, eventId, signal);
+  };
   return {
     ...outlook,
     // the kept event is older than our own change, which would be taken for an edit
@@ -41,20 +47,18 @@ export function withFreshReads(outlook: OutlookSide): FreshReads {
       }
     },
     keep: (room, event) => void kept.set(keyOf(room, event.id), event),
+    recent: (room, eventId) => {
+      const key = keyOf(room, eventId);
+      const event = kept.get(key) ?? null;
+      kept.delete(key);
+      return dated(event);
+    },
     outdate: (room, { id, etag }) => {
       const key = keyOf(room, id);
       if (etag === null || kept.peek(key)?.etag !== etag) kept.delete(key);
     },
-    readAnew: (room, eventId, signal) => {
-      kept.delete(keyOf(room, eventId));
-      return outlook.read(room, eventId, signal);
-    },
-    async read(room, eventId, signal) {
-      const key = keyOf(room, eventId);
-      const event = kept.get(key);
-      kept.delete(key);
-      return dated(event ?? (await outlook.read(room, eventId, signal)));
-    },
+    readUndated,
+    read: async (room, eventId, signal) => dated(await readUndated(room, eventId, signal)),
     find: async (room, properties, signal) =>
       (await outlook.find(room, properties, signal)).filter((event) => dated(event) !== null),
   };

@@ -1,6 +1,7 @@
-/** What was read a moment ago is used once, and never for what we changed since. */
-import { expect, test } from 'vitest';
-import { dinner, heard, open, room, shown, titles, type Rooms } from './two-way-world.ts';
+/** An event that was read a moment ago is used once, never after our own change, and for nothing that could discard a later edit. */
+import { describe, expect, test } from 'vitest';
+import type { Item } from '../../src/item.ts';
+import { at, conflicts, dinner, heard, open, room, shown, titles, type Rooms } from './two-way-world.ts';
 
 test('an event that was read before our own change of it is not taken for an edit in Outlook', async () => {
   await using w = await open();
@@ -44,3 +45,73 @@ async function hinted(w: Rooms, id: string): Promise<void> {
   await w.db.query('UPDATE bridge_room_state SET hinted_at = now()');
   await w.settle();
 }
+
+describe('an event that was read a moment ago, and edited since without a report,', () => {
+  for (const [conflict, left] of [
+    ['outlook', { booking: ['Quartet'], outlook: ['Quartet'] }],
+    ['ask', { booking: ['Orchestra'], outlook: ['Quartet'] }],
+  ] as const)
+    test(`is read before a change of the same field: ${conflict}`, async () => {
+      await using w = await open({ conflict });
+      const { event } = await shown(w);
+      await hinted(w, event.id);
+      w.outlook.edit(event.id, { title: 'Quartet' });
+      await w.db.query(`UPDATE bb_event SET name = 'Orchestra'`);
+      await w.settle();
+      expect(await titles(w)).toEqual(left);
+      expect(await conflicts(w)).toHaveLength(conflict === 'ask' ? 1 : 0);
+    });
+
+  test('is read again, too, before a change that the first read allows', async () => {
+    await using w = await open({ conflict: 'newest' });
+    const { event } = await shown(w);
+    w.outlook.edit(event.id, { title: 'Quartet' });
+    await w.db.query(`UPDATE bb_event SET name = 'Orchestra'`);
+    editAfterRead(w, event.id, { title: 'Trio' });
+    await hinted(w, event.id);
+    expect(await titles(w)).toEqual({ booking: ['Trio'], outlook: ['Trio'] });
+  });
+
+  test('is not read again for what the booking system takes over', async () => {
+    await using w = await open({ conflict: 'outlook' });
+    const { event } = await shown(w);
+    w.outlook.edit(event.id, { title: 'Quartet' });
+    w.outlook.reads.length = 0;
+    await hinted(w, event.id);
+    expect(await titles(w)).toEqual({ booking: ['Quartet'], outlook: ['Quartet'] });
+    expect(w.outlook.reads).toEqual([event.id]);
+  });
+
+  test('is read before it is deleted for an event on its former time', async () => {
+    await using w = await open();
+    const below = await w.desk.allocate(101, { from: w.day(3, '10:00'), to: w.day(3, '12:00'), of: 2 });
+    await w.settle();
+    const { id } = w.outlook.in(room)[0]!;
+    await hinted(w, id);
+    const moved = { startsAt: at(3, '20:00'), endsAt: at(3, '22:00') };
+    w.outlook.edit(id, moved);
+    await w.desk.book(101, { title: 'Concert', from: w.day(3, '10:00'), to: w.day(3, '12:00') });
+    await w.settle();
+    expect(w.outlook.in(room)).toHaveLength(2);
+    expect((await w.reserved()).find((one) => one.type === below.type)!.item).toMatchObject(moved);
+  });
+
+  test('is read before it gives way to a reservation', async () => {
+    await using w = await open();
+    const { reservation, event } = await shown(w);
+    await w.desk.cancel(reservation);
+    await w.settle();
+    // a late create of the cancelled reservation
+    const late = w.outlook.put(room, event.item!, event.properties);
+    editAfterRead(w, late.id, { startsAt: at(3, '20:00'), endsAt: at(3, '22:00') });
+    await hinted(w, late.id);
+    expect(w.outlook.in(room)).toMatchObject([{ id: late.id, item: { startsAt: at(3, '20:00') } }]);
+  });
+});
+
+/** A person edits an event right after it was read, before anything is decided. */
+const editAfterRead = (w: Rooms, id: string, change: Partial<Item>) =>
+  w.outlook.meanwhileRead(async () => {
+    // the read answers first, and the decision needs queries
+    setImmediate(() => w.outlook.edit(id, change));
+  });

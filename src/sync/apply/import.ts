@@ -86,7 +86,9 @@ async function readAndImport(
   unmapped: Unmapped,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const event = await options.outlook.read(room, unmapped.eventId, signal);
+  const { outlook } = options;
+  const event =
+    outlook.recent?.(room, unmapped.eventId) ?? (await outlook.read(room, unmapped.eventId, signal));
   if (event !== null && staysOpen(unmapped, event.shows)) return settle(stillOpen(unmapped, event));
   if (event?.shows.is === 'unreadable') return settle(notUnderstood(unmapped, event, event.shows.why));
   const item = event === null ? null : itemOf(event.shows);

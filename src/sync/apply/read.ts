@@ -29,7 +29,7 @@ export const isUnreadable = (one: object): one is Unreadable => 'unreadable' in 
 /** What reads of events need. */
 export interface ReadContext {
   readonly room: LeasedRoom;
-  readonly outlook: OutlookSide & Partial<Pick<FreshReads, 'readAnew'>>;
+  readonly outlook: OutlookSide & Partial<Pick<FreshReads, 'recent' | 'readUndated'>>;
   /** The window that is synced. */
   readonly span: () => Promise<Span>;
   /** Called with each page of the calendar that verification reads. */
@@ -44,6 +44,11 @@ export async function readAndDecide(
 ): Promise<Decision | Unreadable> {
   if (mapped.unreadable != null) return { mapped, unreadable: failingRow(mapped.unreadable) };
   try {
+    const recent = recentOf(mapped, context);
+    if (recent !== null) {
+      const decision = decisionOn(mapped, context, { seen: recent });
+      if (!mayDiscardEdits(decision, context)) return decision;
+    }
     const unread = decisionOn(mapped, context);
     const { adopted = null, seen = null } = await readIfNeeded(unread, context, signal);
     return adopted === null && seen === null ? unread : decisionOn(mapped, context, { adopted, seen });
@@ -56,6 +61,25 @@ export async function readAndDecide(
 /** The error of a reservation whose row cannot be read: it is left unchanged. */
 const failingRow = (why: string) =>
   new Permanent(`the booking system cannot show this reservation: ${why}`, { hint: unreadableHint });
+
+/** The event of a reported change from memory. */
+const recentOf = ({ eventId, news, status }: Mapped, { room, outlook }: ReadContext): OutlookEvent | null =>
+  eventId === null || news !== 'look' || status === 'cancelled'
+    ? null
+    : (outlook.recent?.(room, eventId) ?? null);
+
+/**
+ * Whether carrying it out would discard an edit in Outlook that was made since the event was read. A change does not if the booking
+ * system wins the fields that it writes; edits of other fields show in its answer.
+ */
+function mayDiscardEdits({ action }: Decision, { policy, room }: DecisionContext): boolean {
+  if (action.do === 'change') return isWriting(action) && policy !== 'booking' && room.direction === 'both';
+  return removals.has(action.do) || action.do === 'cancel-booking';
+}
+
+const removals: ReadonlySet<Decision['action']['do']> = new Set(['remove', 'decline']);
+const isWriting = ({ change, showAs }: Extract<Decision['action'], { do: 'change' }>) =>
+  Object.keys(change).length > 0 || showAs === true;
 
 type ReadEvent = Partial<Pick<Decision, 'adopted' | 'seen'>>;
 
@@ -87,8 +111,10 @@ async function readIfNeeded(
   if (action.do === 'remove' && action.as === 'shadowed' && room.direction === 'both')
     return { seen: (await readSurely(eventId, context, signal)) ?? 'absent' };
   // an event may have been made recurring a moment ago: a removal of the series master would remove dates that were not cancelled
-  if ((action.do === 'remove' || action.do === 'decline') && room.direction === 'both')
-    return (await isSeriesMaster(eventId, context, signal)) ? { seen: 'absent' } : {};
+  if (removals.has(action.do) && room.direction === 'both')
+    return (await readIfPossible(eventId, context, signal))?.type === 'seriesMaster'
+      ? { seen: 'absent' }
+      : {};
   if (action.do !== 'change') return {};
   // which side wins depends on both, so both are read; if the booking system always wins, the version in the write is sufficient
   if (context.policy !== 'booking' && room.direction === 'both')
@@ -97,23 +123,26 @@ async function readIfNeeded(
   return agreement.is === 'unanswered' ? { adopted: await outlook.read(room, eventId, signal) } : {};
 }
 
-/** False also for an event that is missing or cannot be read: the removal itself reports that. */
-export async function isSeriesMaster(
+/**
+ * Before a removal: the event, also the master of a series. Null also if this event can never be read: the removal itself reports
+ * that.
+ */
+export async function readIfPossible(
   eventId: string,
   context: ReadContext,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<OutlookEvent | null> {
   try {
-    return (await readMaster(eventId, context, signal))?.type === 'seriesMaster';
+    return await readMaster(eventId, context, signal);
   } catch (error) {
-    if (error instanceof Permanent && error.reach === 'item') return false;
+    if (error instanceof Permanent && error.reach === 'item') return null;
     throw error;
   }
 }
 
-/** The event, never from memory, even if it is the master of a series by now. */
+/** The event, even if it is the master of a series by now. */
 const readMaster = (eventId: string, { room, outlook }: ReadContext, signal: AbortSignal) =>
-  (outlook.readAnew ?? outlook.read)(room, eventId, signal);
+  (outlook.readUndated ?? outlook.read)(room, eventId, signal);
 
 /** The event; null: it is missing, and the calendar does not show it either. */
 async function readSurely(
@@ -177,10 +206,7 @@ export function ownEvent(
   return open === null ? null : (match([open], found)[0]?.event ?? null);
 }
 
-/**
- * The event; null: it is missing; 'refused': this event cannot be read, others may. Never from memory: a kept read is older than
- * the report of its removal.
- */
+/** The event; null: it is missing; 'refused': this event cannot be read, others may. */
 const readOne = (eventId: string, context: ReadContext, signal: AbortSignal) =>
   unlessItemFails(async () => dated(await readMaster(eventId, context, signal)), 'refused');
 

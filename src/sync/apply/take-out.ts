@@ -1,51 +1,55 @@
 /** Removal of an unmapped event from a room: ours is deleted, another organiser's meeting declined. */
 import { Permanent } from '../../errors.ts';
+import { itemOf } from '../../event.ts';
+import { sameItem } from '../../item.ts';
 import { decideDetached } from '../decide/decide-unmapped.ts';
 import { attach, attachmentBack } from '../match/attach.ts';
 import { readDetachedReservation } from '../match/candidates.ts';
 import { listWindow, noteRemovals } from '../store/pull-store.ts';
-import type { LeasedRoom } from '../store/work-list.ts';
 import { outcome, type Outcome } from './outcome.ts';
 import type { UnmappedContext } from './find-mapping.ts';
-import { isSeriesMaster, isThere } from './read.ts';
+import type { LeasedRoom } from '../store/work-list.ts';
+import { isThere, readIfPossible, type ReadContext } from './read.ts';
 import { dropped, readLater, stillDetached, type UnmappedEvent } from './settlement/unmapped.ts';
 import { cancelledComment } from './into-outlook.ts';
 
-/** Throws as the calls do. */
+/** Throws as the calls do. An event that was edited since it was read is decided about again. */
 export async function takeOut(
   context: UnmappedContext,
-  { room, unmapped, event }: UnmappedEvent,
+  { room, unmapped, event, item }: UnmappedEvent,
   signal: AbortSignal,
   comment = 'The room is not available: the booking system keeps its reservation.',
 ): Promise<Outcome> {
+  const reads = readsOf(context, room);
+  const now = await readIfPossible(event.id, reads, signal);
+  if (now?.type === 'seriesMaster' && event.isOrganizer) {
+    const reason = 'it was made recurring, and its dates are events of their own';
+    return outcome({ settlements: [dropped(unmapped, 'forgotten', reason)] });
+  }
+  const shows = now === null ? null : itemOf(now.shows);
+  if (shows !== null && !sameItem(shows, item)) return outcome({ settlements: [readLater(unmapped)] });
   if (!event.isOrganizer) {
     await context.outlook.respond(room, event.id, 'decline', comment, signal);
     return outcome({ settlements: [dropped(unmapped, 'declined', comment)] });
   }
-  if (!(await remove(context, room, event.id, signal))) {
-    const reason = 'it was made recurring, and its dates are events of their own';
-    return outcome({ settlements: [dropped(unmapped, 'forgotten', reason)] });
-  }
+  await remove(event.id, reads, signal);
   const reason = 'it gives way to the reservation in the booking system';
   return outcome({ settlements: [dropped(unmapped, 'deleted', reason)] });
 }
 
-/** False: it was made recurring a moment ago, and stays: its removal would remove dates that were not decided about. */
-async function remove(
-  { db, outlook, window }: UnmappedContext,
-  room: LeasedRoom,
-  eventId: string,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const context = { room, outlook, span: () => listWindow(db, window) };
-  if (await isSeriesMaster(eventId, context, signal)) return false;
-  const [answer] = await outlook.write(room, [{ do: 'remove', eventId }], signal);
-  if (answer!.outcome !== 'failed') return true;
+const readsOf = ({ db, outlook, window }: UnmappedContext, room: LeasedRoom): ReadContext => ({
+  room,
+  outlook,
+  span: () => listWindow(db, window),
+});
+
+async function remove(eventId: string, context: ReadContext, signal: AbortSignal): Promise<void> {
+  const [answer] = await context.outlook.write(context.room, [{ do: 'remove', eventId }], signal);
+  if (answer!.outcome !== 'failed') return;
   const { error } = answer!;
   const isRefused = error instanceof Permanent && error.reach === 'item';
   // a missing event is removed, whatever the refusal
   if (!isRefused || (await isThere(eventId, context, signal))) throw error;
-  return true;
 }
 
 /**
@@ -74,7 +78,10 @@ export async function detachedOutcome(
     // stored first: if the daemon ends here, the removal of our own event is not taken for a user's
     const noted = await noteRemovals(db, room, [detached]);
     if (!noted.has(detached.id)) return outcome({ settlements: [readLater(unmapped)] });
-    await remove(context, room, eventId, signal);
+    const reads = readsOf(context, room);
+    // made recurring a moment ago, it stays: its removal would remove dates that were not decided about
+    if ((await readIfPossible(eventId, reads, signal))?.type !== 'seriesMaster')
+      await remove(eventId, reads, signal);
     detached.revision += 1;
   }
   const attached = await attach(db, room, [attachmentBack(detached, event)]);

@@ -10,6 +10,7 @@ import type { LeasedRoom } from '../store/work-list.ts';
 import { instant, mappedRows, type StoredMapping, type Span } from '../store/pull-store.ts';
 import { shownWaiting } from '../store/waits.ts';
 import type { OutlookSide } from '../outlook-side.ts';
+import type { FreshReads } from '../fresh-reads.ts';
 import { together } from '../together.ts';
 import { attach, attachmentOf } from './attach.ts';
 import { match } from './match.ts';
@@ -19,7 +20,7 @@ import { seriesOfLost, type Instance, type SeriesEvidence } from './series.ts';
 /** New events read for one room at a time, besides those of series with lost dates; the others are matched after these. */
 const mostRead = 200;
 
-type Outlook = Pick<OutlookSide, 'read' | 'show' | 'pattern'>;
+type Outlook = Pick<OutlookSide, 'read' | 'show' | 'pattern'> & Partial<Pick<FreshReads, 'recent'>>;
 
 /** Gives each mapping whose event is gone the new event, before anything is decided about either. Throws as a read does. */
 export async function reunite(
@@ -49,7 +50,9 @@ export async function reunite(
   );
   const others = unread.filter(({ eventId }) => !inSeries.has(eventId)).slice(0, mostRead);
   const ids = [...inSeries, ...others.map(({ eventId }) => eventId)];
-  const read = await together(ids.map((id) => outlook.read(room, id!, signal)));
+  const read = await together(
+    ids.map(async (id) => outlook.recent?.(room, id!) ?? (await outlook.read(room, id!, signal))),
+  );
   const events = [...known.map(asKnown), ...read.filter((event): event is OutlookEvent => event !== null)];
   const evidence = await readEvidence(db, outlook, room, await span(), lost, events, signal);
   await attach(

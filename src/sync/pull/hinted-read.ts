@@ -73,11 +73,11 @@ async function readEach(
   const removed: string[] = [];
 
   async function readEvent(eventId: string, waitsMs: readonly number[]): Promise<OutlookEvent | null> {
-    let event = await outlook.readAnew(room, eventId, signal);
+    let event = await outlook.readUndated(room, eventId, signal);
     for (const ms of waitsMs) {
       if (event !== null) break;
       await pause(ms, undefined, { signal });
-      event = await outlook.readAnew(room, eventId, signal);
+      event = await outlook.readUndated(room, eventId, signal);
     }
     return event;
   }

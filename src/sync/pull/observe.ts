@@ -52,7 +52,7 @@ export async function observe(
   const rows = [...page.rows];
   /** A series that was made one event again. */
   const singleOf = async (master: string): Promise<readonly DeltaRow[]> => {
-    const event = await unlessItemFails(() => outlook.readAnew(room, master, signal), null);
+    const event = await unlessItemFails(() => outlook.readUndated(room, master, signal), null);
     return event?.type === 'singleInstance'
       ? [{ id: event.id, type: event.type, seriesMasterId: null, event }]
       : [];
