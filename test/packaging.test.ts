@@ -27,8 +27,8 @@ test('the daemon runs without the packages for development', () => {
   );
 });
 
-test('CONTRIBUTING gives a reason for each package, and for no other', () => {
-  const section = /^## Dependencies[^\n]*\n(.*?)^## /ms.exec(read('CONTRIBUTING.md'))?.[1] ?? '';
+test('README gives a reason for each package, and for no other', () => {
+  const section = /^## Dependencies[^\n]*\n(.*?)^## /ms.exec(read('README.md'))?.[1] ?? '';
   const named = [...section.matchAll(/`(@?[a-z][a-z0-9-]*(?:\/[a-z0-9-]+)?)`/g)].map((match) => match[1]!);
   const peers = JSON.parse(read('test/bench/peers/package.json')) as Pick<typeof manifest, 'dependencies'>;
   const there = Object.keys({

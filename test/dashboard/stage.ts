@@ -63,7 +63,7 @@ export async function openStage(options: StageOptions = {}) {
   };
 }
 
-/** A real Chromium. It keeps the machine's clock: it does not start under a preloaded one (see CONTRIBUTING.md). */
+/** A real Chromium. It keeps the machine's clock: it does not start under a preloaded one (see docs/CONTRIBUTING.md). */
 export const launchChromium = (): Promise<Browser> =>
   chromium.launch({
     executablePath: chromiumPath!,

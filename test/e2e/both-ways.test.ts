@@ -9,7 +9,7 @@ import { marksOf, openFleet, upnOf, type Child, type Fleet } from './fleet.ts';
  * A clerk and people in Outlook who do anything at any moment, much of it on top of something else, while answers are lost,
  * delta repeats itself and daemons are killed. Afterwards both sides show the same, each thing once and one slot once, and
  * nothing is gone that no person took away.
- * Other histories: `SEED=7,8 STEPS=2000 POLICY=outlook npx vitest run test/e2e/both-ways.test.ts`.
+ * Other histories: `SEED=7,8 STEPS=2000 POLICY=outlook npm test -- test/e2e/both-ways.test.ts`.
  */
 const given = process.env['SEED'];
 const seeds = given === undefined ? [1, 2] : given.split(',').map(Number);

@@ -5,7 +5,7 @@ import { day, openFleet, type Fleet } from './fleet.ts';
 
 /**
  * A clerk who does anything at any moment, while answers of Graph are lost. Afterwards Outlook shows what the booking
- * system says, and comes to rest. Another history: `SEED=7 STEPS=1000 npx vitest run test/e2e/history.test.ts`.
+ * system says, and comes to rest. Another history: `SEED=7 STEPS=1000 npm test -- test/e2e/history.test.ts`.
  */
 const given = process.env['SEED'];
 const seeds = given === undefined ? [1, 20_261_121] : [Number(given)];

@@ -1,4 +1,4 @@
-/** docs/http.md is made from the description of the API: `npx vitest run test/http/reference.test.ts -u` writes it. */
+/** docs/http.md is made from the description of the API: `npm test -- test/http/reference.test.ts -u` writes it. */
 import { format } from 'prettier';
 import { expect, test } from 'vitest';
 import { calls, named } from '../contract/guide.ts';

@@ -1,6 +1,6 @@
 /**
  * Whatever clerks and people in Outlook did: the plan says what the sync then does, kind by kind, and making it changes nothing.
- * Another set of worlds: `SEED=7 RUNS=300 npx vitest run test/sync/plan/plan-property.test.ts`.
+ * Another set of worlds: `SEED=7 RUNS=300 npm test -- test/sync/plan/plan-property.test.ts`.
  */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
