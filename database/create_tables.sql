@@ -648,6 +648,14 @@ ALTER TABLE bridge_room_state ADD COLUMN hints_retry boolean NOT NULL DEFAULT fa
 $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0211_hint_reads', now());
 
+  EXECUTE $migration$
+-- An event with the idempotency key of a recorded event is its copy, or was restored; only one of an unrecorded create is ours.
+
+ALTER TABLE bridge_mappings ADD COLUMN unrecorded_creates integer[] NOT NULL DEFAULT '{}';
+COMMENT ON COLUMN bridge_mappings.unrecorded_creates IS 'former generations of which no event is on record: their creates may have been carried out without an answer';
+$migration$;
+  INSERT INTO bridge_migrations (name, run_on) VALUES ('0220_unrecorded_creates', now());
+
   EXECUTE $functions$
 -- Advisory locks by name. src/locks.ts has the same numbers with the purpose of each. The only other place with numbers is the
 -- template of the triggers (12_watch.sql), where a call would cost too much.
@@ -2827,19 +2835,30 @@ $functions$;
   EXECUTE $functions$
 -- Parts of bridge_settle that are seldom needed.
 
--- Deletes the mappings of results with the status 'forget': no event is mapped to a reservation by them any more.
+-- Deletes the mappings of results with the status 'forget': no event is mapped to a reservation by them any more. `ofCreate`: an
+-- unrecorded create of a reservation had made the deleted event, so the log names that one, and the event is on record.
 CREATE OR REPLACE FUNCTION bridge_settle_forgotten(results jsonb) RETURNS void LANGUAGE sql AS $forgotten$
   WITH dropped AS (
-    DELETE FROM bridge_mappings m USING jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text, action text, reason text)
+    DELETE FROM bridge_mappings m USING jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text, action text, reason text, "ofCreate" jsonb)
     WHERE m.id = r.id AND m.revision = r.revision AND r.status = 'forget'
       AND (m.outlook_event_id IS NULL OR m.reservation_id IS NULL OR r."eventId" IS NULL)
-    RETURNING m.*, r.action, r.reason
+    RETURNING m.*, r.action, r.reason, r."ofCreate" AS of_create
+  ), found AS (
+    UPDATE bridge_mappings m SET unrecorded_creates = array_remove(m.unrecorded_creates, (d.of_create ->> 'generation')::integer),
+      generation = greatest(m.generation, (d.of_create ->> 'generation')::integer + 1)
+    FROM dropped d
+    WHERE m.reservation_type = d.of_create ->> 'type' AND m.reservation_id = (d.of_create ->> 'id')::bigint AND m.resource_id = d.resource_id
   )
   -- an event that was declined or deleted has its line in the log, although its mapping is deleted
   INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, action, reason)
-  SELECT d.id, d.resource_id, d.reservation_type, d.reservation_id, d.outlook_item_id, d.outlook_event_id, d.action, d.reason
+  SELECT d.id, d.resource_id, coalesce(d.reservation_type, d.of_create ->> 'type'), coalesce(d.reservation_id, (d.of_create ->> 'id')::bigint), d.outlook_item_id, d.outlook_event_id, d.action, d.reason
   FROM dropped d WHERE d.action NOT IN ('forgotten', 'unchanged');
 $forgotten$;
+
+-- Adds a generation of which no event is on record. The oldest ones are dropped: their creates have ended long ago.
+CREATE OR REPLACE FUNCTION bridge_with_create(creates integer[], generation integer) RETURNS integer[] LANGUAGE sql IMMUTABLE AS $create$
+  SELECT (creates || generation)[greatest(1, cardinality(creates) - 18):]
+$create$;
 
 -- An older version has this instead of bridge_settle_events.
 DO $drop$
@@ -2959,7 +2978,10 @@ BEGIN
       attempt = r.attempt, error_message = r.error, hint = r.hint,
       last_sync_at = CASE WHEN r.error IS NULL THEN now() ELSE m.last_sync_at END,
       -- its event
-      outlook_event_id = r."eventId", generation = r.generation, outlook_etag = coalesce(r.etag, m.outlook_etag),
+      outlook_event_id = r."eventId", generation = r.generation,
+      unrecorded_creates = CASE WHEN r.generation > m.generation AND m.outlook_event_id IS NULL AND m.reservation_id IS NOT NULL
+        THEN bridge_with_create(m.unrecorded_creates, m.generation) ELSE m.unrecorded_creates END,
+      outlook_etag = coalesce(r.etag, m.outlook_etag),
       is_organizer = coalesce(r."isOrganizer", m.is_organizer), ical_uid = coalesce(r."iCalUId", m.ical_uid),
       original_start = coalesce(r."originalStart", CASE WHEN r."eventId" IS NULL OR r."eventId" = m.outlook_event_id THEN m.original_start END),
       series_master_id = coalesce(r."seriesMasterId", CASE WHEN r."eventId" IS NULL OR r."eventId" = m.outlook_event_id THEN m.series_master_id END),
@@ -3280,7 +3302,7 @@ BEGIN
   SELECT coalesce(jsonb_agg(to_jsonb(p) || jsonb_build_object('id', m.id)), '[]') INTO attached
   FROM jsonb_to_recordset(pairs) AS p (id bigint, type text, reservation bigint, was text, revision bigint, "eventId" text, kept boolean,
     "outlookBase" jsonb, agreement text, "bookingBase" jsonb, news text, lane smallint, "isOrganizer" boolean, "iCalUId" text,
-    "originalStart" timestamptz, "seriesMasterId" text, reason text)
+    "originalStart" timestamptz, "seriesMasterId" text, "notCreated" boolean, reason text)
   JOIN bridge_mappings m ON CASE WHEN p.id IS NULL THEN m.reservation_type = p.type AND m.reservation_id = p.reservation ELSE m.id = p.id END
   WHERE m.resource_id = room.resource_id AND m.outlook_item_id = room.outlook_item_id
     AND m.outlook_event_id IS NOT DISTINCT FROM p.was AND m.revision = coalesce(p.revision, m.revision)
@@ -3303,9 +3325,11 @@ BEGIN
       is_organizer = a."isOrganizer", ical_uid = a."iCalUId", original_start = a."originalStart", series_master_id = a."seriesMasterId", off_pattern = false,
       sync_status = 'pending', event_intent = NULL, removing = false, waits_for = NULL, conflict = NULL, error_message = NULL, hint = NULL, due_at = now(), lane = a.lane,
       generation = m.generation + 1, -- should it need an event of its own again
+      unrecorded_creates = CASE WHEN a."notCreated" AND m.outlook_event_id IS NULL
+        THEN bridge_with_create(m.unrecorded_creates, m.generation) ELSE m.unrecorded_creates END,
       attempt = 0, revision = m.revision + 1, updated_at = now()
     FROM jsonb_to_recordset(attached) AS a (id bigint, "eventId" text, kept boolean, "outlookBase" jsonb, agreement text, "bookingBase" jsonb, news text,
-      lane smallint, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text)
+      lane smallint, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text, "notCreated" boolean)
     WHERE m.id = a.id
     RETURNING m.*
   )
@@ -4360,12 +4384,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '0215d0e887a600225d02132a7dad5710fee2d439c31687653ba9b1be067ba307 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'b7b03a47cff731a1306bb848bf124bb9675dd12bf25c715f96fbcd16a500d6ff ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_locked_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_is_in_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_cover_found,bridge_examine_beneath,bridge_retry_refused,bridge_cover_concerns_others,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_with_sent,bridge_others_sent,bridge_sending,bridge_doubt_rooms,bridge_gather,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_work_item,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_next_epoch,bridge_misses,bridge_stopped,bridge_leased,bridge_lease,bridge_release,bridge_leased_one,bridge_read_one,bridge_lease_one,bridge_record_one,bridge_settle_forgotten,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_answer_hints,bridge_tell_hints,bridge_mark_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_waits_as_conflict,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_lease_early,bridge_record_lease,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_locked_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_is_in_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_cover_found,bridge_examine_beneath,bridge_retry_refused,bridge_cover_concerns_others,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_with_sent,bridge_others_sent,bridge_sending,bridge_doubt_rooms,bridge_gather,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_work_item,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_next_epoch,bridge_misses,bridge_stopped,bridge_leased,bridge_lease,bridge_release,bridge_leased_one,bridge_read_one,bridge_lease_one,bridge_record_one,bridge_settle_forgotten,bridge_with_create,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_answer_hints,bridge_tell_hints,bridge_mark_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_waits_as_conflict,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_lease_early,bridge_record_lease,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -1,18 +1,29 @@
 -- Parts of bridge_settle that are seldom needed.
 
--- Deletes the mappings of results with the status 'forget': no event is mapped to a reservation by them any more.
+-- Deletes the mappings of results with the status 'forget': no event is mapped to a reservation by them any more. `ofCreate`: an
+-- unrecorded create of a reservation had made the deleted event, so the log names that one, and the event is on record.
 CREATE OR REPLACE FUNCTION bridge_settle_forgotten(results jsonb) RETURNS void LANGUAGE sql AS $forgotten$
   WITH dropped AS (
-    DELETE FROM bridge_mappings m USING jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text, action text, reason text)
+    DELETE FROM bridge_mappings m USING jsonb_to_recordset(results) AS r (id bigint, revision bigint, status text, "eventId" text, action text, reason text, "ofCreate" jsonb)
     WHERE m.id = r.id AND m.revision = r.revision AND r.status = 'forget'
       AND (m.outlook_event_id IS NULL OR m.reservation_id IS NULL OR r."eventId" IS NULL)
-    RETURNING m.*, r.action, r.reason
+    RETURNING m.*, r.action, r.reason, r."ofCreate" AS of_create
+  ), found AS (
+    UPDATE bridge_mappings m SET unrecorded_creates = array_remove(m.unrecorded_creates, (d.of_create ->> 'generation')::integer),
+      generation = greatest(m.generation, (d.of_create ->> 'generation')::integer + 1)
+    FROM dropped d
+    WHERE m.reservation_type = d.of_create ->> 'type' AND m.reservation_id = (d.of_create ->> 'id')::bigint AND m.resource_id = d.resource_id
   )
   -- an event that was declined or deleted has its line in the log, although its mapping is deleted
   INSERT INTO bridge_log (mapping_id, resource_id, reservation_type, reservation_id, outlook_item_id, outlook_event_id, action, reason)
-  SELECT d.id, d.resource_id, d.reservation_type, d.reservation_id, d.outlook_item_id, d.outlook_event_id, d.action, d.reason
+  SELECT d.id, d.resource_id, coalesce(d.reservation_type, d.of_create ->> 'type'), coalesce(d.reservation_id, (d.of_create ->> 'id')::bigint), d.outlook_item_id, d.outlook_event_id, d.action, d.reason
   FROM dropped d WHERE d.action NOT IN ('forgotten', 'unchanged');
 $forgotten$;
+
+-- Adds a generation of which no event is on record. The oldest ones are dropped: their creates have ended long ago.
+CREATE OR REPLACE FUNCTION bridge_with_create(creates integer[], generation integer) RETURNS integer[] LANGUAGE sql IMMUTABLE AS $create$
+  SELECT (creates || generation)[greatest(1, cardinality(creates) - 18):]
+$create$;
 
 -- An older version has this instead of bridge_settle_events.
 DO $drop$

@@ -29,7 +29,7 @@ BEGIN
   SELECT coalesce(jsonb_agg(to_jsonb(p) || jsonb_build_object('id', m.id)), '[]') INTO attached
   FROM jsonb_to_recordset(pairs) AS p (id bigint, type text, reservation bigint, was text, revision bigint, "eventId" text, kept boolean,
     "outlookBase" jsonb, agreement text, "bookingBase" jsonb, news text, lane smallint, "isOrganizer" boolean, "iCalUId" text,
-    "originalStart" timestamptz, "seriesMasterId" text, reason text)
+    "originalStart" timestamptz, "seriesMasterId" text, "notCreated" boolean, reason text)
   JOIN bridge_mappings m ON CASE WHEN p.id IS NULL THEN m.reservation_type = p.type AND m.reservation_id = p.reservation ELSE m.id = p.id END
   WHERE m.resource_id = room.resource_id AND m.outlook_item_id = room.outlook_item_id
     AND m.outlook_event_id IS NOT DISTINCT FROM p.was AND m.revision = coalesce(p.revision, m.revision)
@@ -52,9 +52,11 @@ BEGIN
       is_organizer = a."isOrganizer", ical_uid = a."iCalUId", original_start = a."originalStart", series_master_id = a."seriesMasterId", off_pattern = false,
       sync_status = 'pending', event_intent = NULL, removing = false, waits_for = NULL, conflict = NULL, error_message = NULL, hint = NULL, due_at = now(), lane = a.lane,
       generation = m.generation + 1, -- should it need an event of its own again
+      unrecorded_creates = CASE WHEN a."notCreated" AND m.outlook_event_id IS NULL
+        THEN bridge_with_create(m.unrecorded_creates, m.generation) ELSE m.unrecorded_creates END,
       attempt = 0, revision = m.revision + 1, updated_at = now()
     FROM jsonb_to_recordset(attached) AS a (id bigint, "eventId" text, kept boolean, "outlookBase" jsonb, agreement text, "bookingBase" jsonb, news text,
-      lane smallint, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text)
+      lane smallint, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text, "notCreated" boolean)
     WHERE m.id = a.id
     RETURNING m.*
   )

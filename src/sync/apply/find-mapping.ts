@@ -1,7 +1,7 @@
 /** The mapping of an unmapped event among those that may have it (see `match`). */
 import type { Queryable } from '../../database.ts';
 import type { OutlookEvent } from '../../event.ts';
-import { isOwnCreate } from '../match/idempotency-key.ts';
+import { ownCreateOf } from '../match/idempotency-key.ts';
 import type { Candidates } from '../match/candidates.ts';
 import { match, meetingKey, type Match } from '../match/match.ts';
 import { openMappingOf, type UnmatchedEvent } from '../match/open-mapping.ts';
@@ -60,13 +60,18 @@ function twinOf(event: OutlookEvent, mappings: Candidates['mappings']): StoredMa
   );
 }
 
-/** We created it, for the reservation that its properties name. */
-export function isOurCreate(
+/** The generation of the unrecorded create that made it, for the reservation that its properties name; null: none. */
+export function unrecordedCreateOf(
   { resourceId }: LeasedRoom,
   event: OutlookEvent,
   { mapping, logged }: Candidates['properties'],
   installationId: string,
-): boolean {
-  if (event.properties === null || mapping === null || mapping.lost || logged) return false;
-  return isOwnCreate(event, { reservation: event.properties, resourceId, ...mapping }, installationId);
+): number | null {
+  if (event.properties === null || mapping === null || mapping.lost || logged) return null;
+  const { creates: generations, since } = mapping;
+  return ownCreateOf(
+    event,
+    { reservation: event.properties, resourceId, generations, since },
+    installationId,
+  );
 }

@@ -16,7 +16,7 @@ import { isFollowed, type LeasedRoom } from '../store/work-list.ts';
 import type { Settlement } from '../store/settle.ts';
 import type { Unmapped } from '../store/work-item.ts';
 import { choiceOf } from './decision.ts';
-import { findMapping, isOurCreate, type FoundMapping, type UnmappedContext } from './find-mapping.ts';
+import { findMapping, type FoundMapping, type UnmappedContext, unrecordedCreateOf } from './find-mapping.ts';
 import { outcome, summed, type Outcome } from './outcome.ts';
 import { imported } from './settlement/booked.ts';
 import {
@@ -116,7 +116,8 @@ async function decideAndCarryOut(
   const { room, unmapped, event, item } = read;
   const candidates = await readCandidates(db, room, event, item, window);
   const { inWindow, mappings, properties, revives, isCancelledDate, ownInstead } = candidates;
-  const isOwnCreate = isOurCreate(room, event, properties, options.installationId());
+  const ownCreate = unrecordedCreateOf(room, event, properties, options.installationId());
+  const isOwnCreate = ownCreate !== null;
   const remembered = isOwnCreate ? { ...event, remembered: event.properties! } : event;
   const { found, hasTwin } = await findMapping(options, room, remembered, mappings, signal);
   const mapping = found?.mapping.id ?? null;
@@ -139,7 +140,8 @@ async function decideAndCarryOut(
     return ownInstead.meets
       ? await giveMeetingBack(options, read, ownInstead, signal)
       : settle(atAnotherTime(read, ownInstead));
-  return await carryOut(options, read, action, found, properties.reservation?.item ?? null, signal);
+  const known = { found, named: properties.reservation?.item ?? null, ownCreate };
+  return await carryOut(options, read, action, known, signal);
 }
 
 const policyIn = ({ own }: LeasedRoom, { overlap, importMode }: ImportOptions) => ({
@@ -173,13 +175,18 @@ async function giveMeetingBack(
   return (await detachedOutcome(options, detached, signal)) ?? settle(readLater(read.unmapped));
 }
 
-/** `named`: the reservation that the event's properties name: the event was restored, or copied from that one's. */
+interface KnownOfEvent extends Pick<FoundMapping, 'found'> {
+  /** The reservation that its properties name: it was restored, or copied from that one's event. */
+  readonly named: BookedItem | null;
+  /** See `unrecordedCreateOf`. */
+  readonly ownCreate: number | null;
+}
+
 async function carryOut(
   options: ImportOptions,
   read: UnmappedEvent,
   action: UnmappedAction,
-  found: FoundMapping['found'],
-  named: BookedItem | null,
+  { found, named, ownCreate }: KnownOfEvent,
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { unmapped, event } = read;
@@ -191,7 +198,7 @@ async function carryOut(
     case 'attach-to':
       return await attached(options, read, attachmentTo(action.reservation, event));
     case 'take-out':
-      return await takeOut(options, read, signal);
+      return await takeOut(options, read, signal, action.isOwnCreate === true ? { ownCreate } : {});
     case 'flag':
       return settle(flagged(unmapped, event, action.conflict, action.message));
     case 'wait':
@@ -235,7 +242,7 @@ async function importEvent(
       return settle(readLater(unmapped, written.inMs, written.message));
     case 'taken':
       if (policyIn(room, options).overlap === 'decline' && !event.isOrganizer)
-        return await takeOut(options, read, signal, takenComment);
+        return await takeOut(options, read, signal, { comment: takenComment });
       return settle(flaggedAsTaken(unmapped, event, item, written.message));
     case 'refused':
       return settle(refused(unmapped, event, written.message));

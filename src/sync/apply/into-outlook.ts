@@ -1,7 +1,7 @@
 /** Carries out the decisions of one leased room that are for Outlook. Stores nothing. */
 import { Conflict, isExpected, Permanent, Retryable } from '../../errors.ts';
 import { isGivenBack, itemOf, type OutlookEvent, type Write, type WriteAnswer } from '../../event.ts';
-import { idempotencyKey, isOwnCreate, type Create } from '../match/idempotency-key.ts';
+import { idempotencyKey, ownCreateOf, type Create } from '../match/idempotency-key.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
 import type { Span } from '../store/pull-store.ts';
@@ -236,9 +236,10 @@ async function takenKey(
   signal: AbortSignal,
 ): Promise<Settlement> {
   const { mapped } = decision;
-  const create = { ...createOf(mapped, room), since: mapped.createdAt };
+  const { generation, ...create } = createOf(mapped, room);
+  const creates = { ...create, generations: [generation], since: mapped.createdAt };
   const isOurs = (event: OutlookEvent) =>
-    itemOf(event.shows) !== null && isOwnCreate(event, create, installationId);
+    itemOf(event.shows) !== null && ownCreateOf(event, creates, installationId) !== null;
   try {
     const named = existingId === null ? null : await outlook.read(room, existingId, signal);
     const found = named === null ? [] : [named];

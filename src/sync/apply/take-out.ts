@@ -10,15 +10,31 @@ import { outcome, type Outcome } from './outcome.ts';
 import type { UnmappedContext } from './find-mapping.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
 import { isThere, readIfPossible, type ReadContext } from './read.ts';
-import { dropped, readLater, stillDetached, type UnmappedEvent } from './settlement/unmapped.ts';
+import {
+  createTakenOut,
+  dropped,
+  readLater,
+  stillDetached,
+  type UnmappedEvent,
+} from './settlement/unmapped.ts';
 import { cancelledComment } from './into-outlook.ts';
+
+interface TakeOutOptions {
+  /** To the organiser of a declined meeting. */
+  readonly comment?: string | undefined;
+  /** The generation of the unrecorded create of ours that made it. */
+  readonly ownCreate?: number | null;
+}
 
 /** Throws as the calls do. An event that was edited since it was read is decided about again. */
 export async function takeOut(
   context: UnmappedContext,
   { room, unmapped, event, item }: UnmappedEvent,
   signal: AbortSignal,
-  comment = 'The room is not available: the booking system keeps its reservation.',
+  {
+    comment = 'The room is not available: the booking system keeps its reservation.',
+    ownCreate = null,
+  }: TakeOutOptions = {},
 ): Promise<Outcome> {
   const reads = readsOf(context, room);
   const now = await readIfPossible(event.id, reads, signal);
@@ -33,6 +49,10 @@ export async function takeOut(
     return outcome({ settlements: [dropped(unmapped, 'declined', comment)] });
   }
   await remove(event.id, reads, signal);
+  if (ownCreate !== null) {
+    const create = { ...event.properties!, generation: ownCreate };
+    return outcome({ settlements: [createTakenOut(unmapped, create)] });
+  }
   const reason = 'it gives way to the reservation in the booking system';
   return outcome({ settlements: [dropped(unmapped, 'deleted', reason)] });
 }
@@ -71,7 +91,9 @@ export async function detachedOutcome(
   const action = decideDetached(unmapped, item, where, booking);
   if (action === 'unmapped') return null;
   if (action === 'take-out')
-    return await takeOut(context, read, signal, where === 'cancelled' ? cancelledComment : undefined);
+    return await takeOut(context, read, signal, {
+      comment: where === 'cancelled' ? cancelledComment : undefined,
+    });
   if (action === 'wait') return outcome({ settlements: [stillDetached(unmapped, event, item)] });
   const detached = { id: id!, revision, eventId, booking: booking! };
   if (eventId !== null) {

@@ -26,7 +26,7 @@ export type UnmappedAction =
   /** ... or to this reservation, which has no mapping in this room. */
   | { readonly do: 'attach-to'; readonly reservation: ReservationKey }
   /** Deleted if the room organises it, else declined. */
-  | { readonly do: 'take-out' }
+  | { readonly do: 'take-out'; readonly isOwnCreate?: true }
   | { readonly do: 'flag'; readonly conflict: ConflictNote; readonly message: string }
   | { readonly do: 'wait'; readonly for: WaitsFor }
   /** `revives`: its former reservation, if that can be activated again. */
@@ -52,7 +52,7 @@ export interface UnmappedInput {
   readonly revives?: ReservationKey | null;
   /** See `Candidates`. */
   readonly isCancelledDate?: boolean;
-  /** It was created by us, and its answer was lost (see `isOwnCreate`). */
+  /** An unrecorded create of ours made it (see `ownCreateOf`). */
   readonly isOwnCreate?: boolean;
   /** Another event of the same meeting in this room has a reservation. */
   readonly hasTwin?: boolean;
@@ -88,7 +88,7 @@ export function decideUnmapped(unmapped: UnmappedInput, policy: UnmappedPolicy):
   return { do: 'import', overlap: allows ? 'allow' : 'refuse', revives };
 }
 
-/** We created it: its reservation has another event, or has ended. Null: a person keeps it. */
+/** An unrecorded create of ours made it: its reservation has another event, or has ended. Null: a person keeps it. */
 function ownCreate(
   unmapped: UnmappedInput,
   named: ReservationKey,
@@ -96,14 +96,17 @@ function ownCreate(
 ): UnmappedAction | null {
   const { event, due, properties } = unmapped;
   const { mapping, reservation } = properties;
-  if (mapping?.unrecorded !== true || reservation?.active === true) return { do: 'take-out' };
+  if (mapping?.unrecorded !== true || reservation?.active === true)
+    return { do: 'take-out', isOwnCreate: true };
   if (due.resolution === 'outlook') return null;
   // it was created and edited while nothing was recorded: it may be wanted although its reservation has ended
   const mayBeEdited = !(sinceCreationMs(event) <= createdWithinMs);
   if (followed && mayBeEdited)
     return askPerson(unmapped, named, reservation === null ? 'which is not there' : 'which is cancelled');
   // the brake counts events whose reservation has no rows
-  return reservation === null ? { do: 'attach-to', reservation: named } : { do: 'take-out' };
+  return reservation === null
+    ? { do: 'attach-to', reservation: named }
+    : { do: 'take-out', isOwnCreate: true };
 }
 
 function askPerson(

@@ -29,6 +29,8 @@ export interface Attachment extends Pick<
   readonly bookingBase: Item | null;
   readonly news: 'look' | null;
   readonly lane: 0 | 1;
+  /** No create of ours made the event, so one that has no answer may make another. */
+  readonly notCreated: boolean;
   readonly reason: string;
 }
 
@@ -57,6 +59,7 @@ export function attachmentOf(
     // read what was kept, and what is not shown as busy
     news: kept || !isBusy(event) ? 'look' : null,
     lane: how.lane ?? 0,
+    notCreated: by !== 'record' && by !== 'properties',
     reason: reasons[by],
   };
 }
@@ -74,6 +77,7 @@ export const attachmentTo = ({ type, id }: ReservationKey, event: UnmatchedEvent
   bookingBase: null,
   news: isBusy(event) ? null : 'look',
   lane: 0,
+  notCreated: false,
   reason: reasons.properties,
 });
 
@@ -102,6 +106,7 @@ export function attachmentBack(
     bookingBase: booking,
     news: 'look',
     lane: 0,
+    notCreated: true,
     reason: 'it goes back to its meeting',
   };
 }

@@ -37,7 +37,8 @@ export interface PropertiesRecord {
     readonly never: boolean;
     /** Its reservation ended or left the room, and no event of it is on record. */
     readonly unrecorded: boolean;
-    readonly generation: number;
+    /** Generations of creates whose events are not on record (see `ownCreateOf`). */
+    readonly creates: readonly number[];
     /** Its creation, ISO. */
     readonly since: string;
     /** Its event is gone, and that has not been decided about yet. */
@@ -119,7 +120,8 @@ export async function readCandidates(
         (SELECT jsonb_build_object('id', m.id, 'status', m.sync_status, 'never', m.generation = 0 AND m.outlook_event_id IS NULL
             AND m.agreement = 'never' AND m.outlook_base IS NULL,
             'unrecorded', NOT m.present AND m.outlook_event_id IS NULL AND m.agreement IN ('never', 'unanswered'),
-            'generation', m.generation, 'since', m.created_at, 'lost', m.outlook_news IS NOT DISTINCT FROM 'gone')
+            'creates', CASE WHEN m.ical_uid = $9 AND $9 <> '' THEN '{}'
+              WHEN m.outlook_event_id IS NULL THEN m.unrecorded_creates || m.generation ELSE m.unrecorded_creates END, 'since', m.created_at, 'lost', m.outlook_news IS NOT DISTINCT FROM 'gone')
          FROM bridge_mappings m WHERE m.reservation_type = $2 AND m.reservation_id = $3 AND m.resource_id = $1) AS mapping,
         ${reservationAs('$2', '$3', '$1')} AS reservation, ${loggedAs('$4')} AS logged,
         ${revivedAs('$1', '$4', '$9', '$10')} AS revives,

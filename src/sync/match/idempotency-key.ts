@@ -15,18 +15,17 @@ export const idempotencyKey = (
   installationId: string,
 ): string => uuidv5(`${type}/${id}/${resourceId}/${generation}`, installationId);
 
-/** So many generations old an unanswered create may be. */
-const generationsBack = 20;
 /** Maximum difference between the clocks of PostgreSQL and Outlook. */
 const clockSkewMs = 10_000;
 
 /**
- * Whether one of our creates for this reservation made the event, whatever it shows now: a daemon died before it stored the
- * answer. The key alone does not prove that. A database that was set back reuses its numbers, so the event must not be
- * older than the mapping (`since`, ISO). And an event may have been given to the reservation that replaced its own, which
- * its extended properties then name.
+ * The generation of the create of ours that made the event, whatever it shows now; null: none of these did. Only `generations` whose event is
+ * not on record are given: a daemon died before it stored the answer. Outlook makes one event for a key, so another event with the
+ * key of a recorded one is its copy, or was restored. The key alone does not prove our create either. A database that was set
+ * back reuses its numbers, so the event must not be older than the mapping (`since`, ISO). And an event may have been given
+ * to the reservation that replaced its own, which its extended properties then name.
  */
-export function isOwnCreate(
+export function ownCreateOf(
   {
     transactionId,
     createdAt,
@@ -34,14 +33,17 @@ export function isOwnCreate(
     properties,
     seriesMasterId,
   }: Pick<OutlookEvent, 'transactionId' | 'createdAt' | 'isOrganizer' | 'properties' | 'seriesMasterId'>,
-  { since, generation, ...create }: Create & { readonly since: string },
+  {
+    since,
+    generations,
+    ...create
+  }: Omit<Create, 'generation'> & { readonly generations: readonly number[]; readonly since: string },
   installationId: string,
-): boolean {
+): number | null {
   // instances have the fields of their master, and we create no series
-  if (transactionId === null || createdAt === null || !isOrganizer || seriesMasterId !== null) return false;
-  if (properties?.type !== create.reservation.type || properties.id !== create.reservation.id) return false;
-  if (!(Date.parse(createdAt) > Date.parse(since) - clockSkewMs)) return false;
-  for (let past = generation; past >= Math.max(0, generation - generationsBack); past -= 1)
-    if (idempotencyKey({ ...create, generation: past }, installationId) === transactionId) return true;
-  return false;
+  if (transactionId === null || createdAt === null || !isOrganizer || seriesMasterId !== null) return null;
+  if (properties?.type !== create.reservation.type || properties.id !== create.reservation.id) return null;
+  if (!(Date.parse(createdAt) > Date.parse(since) - clockSkewMs)) return null;
+  const keyOf = (generation: number) => idempotencyKey({ ...create, generation }, installationId);
+  return generations.find((generation) => keyOf(generation) === transactionId) ?? null;
 }

@@ -172,5 +172,12 @@ const linesText = `
   SELECT at, action, reason, who, latency_ms, call_ms, outlook_event_id, request_id, change FROM (
     SELECT id, at, action, reason, who, latency_ms, call_ms, outlook_event_id, request_id,
       CASE WHEN detail ? 'was' THEN detail END AS change
-    FROM bridge_log WHERE mapping_id = $1 ORDER BY id DESC LIMIT $2) newest
+    FROM (
+      SELECT * FROM bridge_log WHERE mapping_id = $1
+      UNION ALL
+      -- an event that an unrecorded create had made had a mapping of its own
+      SELECT l.* FROM bridge_mappings m JOIN bridge_log l
+        ON l.reservation_type = m.reservation_type AND l.reservation_id = m.reservation_id AND l.resource_id = m.resource_id
+      WHERE m.id = $1 AND l.mapping_id <> m.id AND l.action = 'deleted') own
+    ORDER BY id DESC LIMIT $2) newest
   ORDER BY id`;

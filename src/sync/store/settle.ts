@@ -3,7 +3,7 @@ import type { BookedItem } from '../../appearance.ts';
 import { combined } from '../../calls.ts';
 import { isContended, isFenced, type Queryable } from '../../database.ts';
 import type { PullAction, PushAction } from '../../facts.ts';
-import type { Item, ItemChange } from '../../item.ts';
+import type { Item, ItemChange, ReservationKey } from '../../item.ts';
 import { callFunction } from '../../query.ts';
 import { agreementColumns, type Agreement } from './agreement.ts';
 import type { LeasedRoom } from './work-list.ts';
@@ -66,6 +66,8 @@ export interface Settlement {
   /** What is still to be decided about; null: nothing. */
   readonly news: News | null;
   readonly intent: EventIntent | null;
+  /** The deleted event was made by this create for this reservation, and never recorded. */
+  readonly ofCreate?: ReservationKey & { readonly generation: number };
   /** Its event has its own reservation's extended properties now. */
   readonly renamed?: boolean;
   readonly waitsFor: WaitsFor | null;

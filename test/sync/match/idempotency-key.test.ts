@@ -1,6 +1,6 @@
 /** By what an event is known as one that a create of ours made. */
 import { describe, expect, test } from 'vitest';
-import { idempotencyKey, isOwnCreate } from '../../../src/sync/match/idempotency-key.ts';
+import { idempotencyKey, ownCreateOf } from '../../../src/sync/match/idempotency-key.ts';
 
 const installation = '6ba7b810-9dad-11d1-80b4-00c04fd430c8';
 const reservation = { type: 'event', id: 7 };
@@ -14,12 +14,13 @@ const made = (change: object = {}) => ({
   seriesMasterId: null,
   ...change,
 });
-const isOwn = (event: ReturnType<typeof made>, of = create) =>
-  isOwnCreate(event, { ...of, since }, installation);
+const createOf = (event: ReturnType<typeof made>, generations = [3]) =>
+  ownCreateOf(event, { reservation, resourceId: 101, generations, since }, installation);
 
-test('an event with the key of a create is its event', () => expect(isOwn(made())).toBe(true));
+test('an event with the key of a create is its event', () => expect(createOf(made())).toBe(3));
 test('so is one that was on its way before the generation was raised', () =>
-  expect(isOwn(made(), { ...create, generation: 5 })).toBe(true));
+  expect(createOf(made(), [2, 3, 5])).toBe(3));
+test('a copy of an event that is on record is not', () => expect(createOf(made(), [2, 5])).toBeNull());
 
 describe('it is not its event', () => {
   test.each([
@@ -41,5 +42,5 @@ describe('it is not its event', () => {
     ['of another organiser', made({ isOrganizer: false })],
     ['without a key', made({ transactionId: null })],
     ['a date of a series that was made of it', made({ seriesMasterId: 'the event' })],
-  ])('%s', (_, event) => expect(isOwn(event)).toBe(false));
+  ])('%s', (_, event) => expect(createOf(event)).toBeNull());
 });

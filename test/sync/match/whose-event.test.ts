@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { Retryable } from '../../../src/errors.ts';
 import type { Item } from '../../../src/item.ts';
+import { createMappingReports } from '../../../src/sync/report/mapping-reports.ts';
 import { openRooms } from '../bench-of-rooms.ts';
 import { spoilColumn } from '../failing-row.ts';
 import { failed } from '../outlook-in-memory.ts';
@@ -210,6 +211,20 @@ describe('an event that is there again after its reservation was cancelled', () 
     await heard(w);
     expect(await all(w)).toEqual([[reservation.id, false]]);
     expect(w.outlook.in(room)).toEqual([]);
+  });
+
+  test('has the same reservation when it is restored under another id with the idempotency key of its create', async () => {
+    await using w = await open();
+    const { event, reservation } = await shown(w);
+    w.outlook.remove(event.id);
+    await heard(w);
+    expect(await all(w)).toEqual([[reservation.id, false]]);
+    const again = w.outlook.put(room, event.item!, event.properties);
+    w.outlook.alter(again.id, { iCalUId: event.iCalUId, transactionId: event.transactionId });
+    await heard(w);
+    expect(await all(w)).toEqual([[reservation.id, true]]);
+    expect(await w.mapping(reservation)).toMatchObject({ sync_status: 'synced', outlook_event_id: again.id });
+    expect(w.outlook.in(room).map(({ id }) => id)).toEqual([again.id]);
   });
 
   test('waits where its time was booked meanwhile, and has the same reservation when that goes', async () => {
@@ -583,13 +598,24 @@ describe('a create that a daemon sent and, killed, did not write down', () => {
     await using w = await open();
     const { reservation, arrive } = await sent(w);
     await w.desk.cancel(reservation);
+    await w.db.query('UPDATE bridge_room_state SET lease_owner = gen_random_uuid()');
     await ring(w);
     await w.settle();
     await edited(w, reservation);
     await w.desk.reenable(reservation);
     await w.settle();
     arrive();
+    const { id } = w.outlook.in(room).find(({ item }) => item!.title === 'Choir')!;
     expect(await sides(w)).toEqual({ booking: ['Orchestra'], outlook: ['Orchestra'], conflicted: [] });
+    const mapping = await w.mapping(reservation);
+    const explained = await createMappingReports(w.db.pool).explain(Number(mapping!.id), 20);
+    expect(explained!.lines).toContainEqual(
+      expect.objectContaining({
+        action: 'deleted',
+        outlook_event_id: id,
+        reason: expect.stringContaining('a create without an answer had made it'),
+      }),
+    );
   });
 });
 
@@ -609,6 +635,26 @@ describe('a copy of our event on another day with another subject is an event of
       'Wedding',
     ]);
   }
+
+  test('though it has the idempotency key of its original', async () => {
+    await using w = await open({}, both);
+    const { event } = await shown(w);
+    const copy = w.outlook.put(room, wedding(), event.properties);
+    w.outlook.alter(copy.id, { transactionId: event.transactionId });
+    await expectBoth(w, copy.id);
+  });
+
+  test('though it has that of an event of its reservation from before its cancellation', async () => {
+    await using w = await open({}, both);
+    const { reservation, event } = await shown(w);
+    await w.desk.cancel(reservation);
+    await w.settle();
+    await w.desk.reenable(reservation);
+    await w.settle();
+    const copy = w.outlook.put(room, wedding(), event.properties);
+    w.outlook.alter(copy.id, { transactionId: event.transactionId });
+    await expectBoth(w, copy.id);
+  });
 
   test('while its reservation is cancelled and enabled again', async () => {
     await using w = await open({}, both);

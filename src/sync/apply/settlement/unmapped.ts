@@ -40,6 +40,19 @@ export const dropped = (
   reason: string,
 ): Settlement => keepUnmapped(unmapped, action, { status: 'forget', news: null, waitsFor: null, reason });
 
+/** An unrecorded create made it; the log of its reservation shows the deletion. */
+export const createTakenOut = (
+  unmapped: Unmapped,
+  ofCreate: NonNullable<Settlement['ofCreate']>,
+): Settlement => ({
+  ...dropped(
+    unmapped,
+    'deleted',
+    'a create without an answer had made it, and its reservation needs no such event',
+  ),
+  ofCreate,
+});
+
 /** Changed since the decision, or the booking system is busy: read again after `inMs`. */
 export const readLater = (unmapped: Unmapped, inMs = 0, error: string | null = null): Settlement =>
   keepUnmapped(unmapped, 'delayed', {
