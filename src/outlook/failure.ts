@@ -82,8 +82,8 @@ export interface Failures {
   succeeded(): void;
   /** The error to throw for an unsuccessful answer. */
   refused(answer: Answer, about: About): Retryable | Permanent | Conflict;
-  /** The error for a missing or unreadable answer. */
-  unanswered(error: unknown, about: About): Retryable;
+  /** The error for a missing or unreadable answer. `isUnreachable`: Graph answers no other call either. */
+  unanswered(error: unknown, about: About, isUnreachable: boolean): Retryable;
 }
 
 export function createFailures(): Failures {
@@ -138,11 +138,18 @@ export function createFailures(): Failures {
   return {
     succeeded: () => failing.clear(),
     refused,
-    unanswered(error, about) {
+    unanswered(error, about, isUnreachable) {
       const code = codeOfNetwork(error);
       const message = `${about.what}: ${code === '' ? messageOf(error) : `${messageOf(error)} (${code})`}`;
       if (notSent.test(code) || notSent.test(messageOf(error)))
         return new Retryable(message, { reach: 'side', hint: hintOfNetwork(code), cause: error });
+      if (isUnreachable)
+        return new Retryable(message, {
+          reach: 'side',
+          hint: hints.network,
+          ambiguous: about.writes,
+          cause: error,
+        });
       // a single item may break the connection; a mailbox that does not answer affects all its items
       const reach = reachOfFailure(about, /TIMEOUT/.test(code) ? 'room' : 'item');
       return new Retryable(message, { reach, ambiguous: about.writes, cause: error });

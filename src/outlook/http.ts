@@ -80,6 +80,9 @@ const headersMs = 25_000;
 const bodyMs = 30_000;
 /** From sending to the last byte of the answer, also when it drips in byte by byte. */
 const wholeMs = 60_000;
+/** Calls without an answer, and with no answer to another call in between, before Graph itself is tried. */
+const unansweredMost = 3;
+const probeMs = 5_000;
 
 /** Keep-alive connections, limited per origin, through the configured proxy if there is one. */
 export function createDispatcher(proxy: GraphConfig['proxy'], connections: number): Dispatcher {
@@ -108,6 +111,11 @@ export function createGraphHttp(options: HttpOptions): GraphHttp {
   const basePath = pathname.replace(/\/+$/, '');
   const throttling = createThrottling();
   const clock = createGraphClock();
+  const reachable = createReachable(async () => {
+    // without a token: any answer will do
+    const service = { origin, path: `${basePath}/`, method: 'GET', headers: [], body: null } as const;
+    await request(dispatcher, service, AbortSignal.timeout(probeMs), probeMs);
+  });
 
   const aboutOf = (call: Call): About => ({
     what: call.what,
@@ -160,6 +168,7 @@ export function createGraphHttp(options: HttpOptions): GraphHttp {
       const at = performance.now();
       const { headers, text } = answer;
       status = answer.status;
+      reachable.answered();
       clock.read(headers.date, at);
       if (status < 400 || status === 404 || status === 400 || status === 412) failures.succeeded();
       const requestId = headers['request-id'];
@@ -173,7 +182,7 @@ export function createGraphHttp(options: HttpOptions): GraphHttp {
       };
     } catch (error) {
       signal.throwIfAborted();
-      throw failures.unanswered(error, aboutOf(call));
+      throw failures.unanswered(error, aboutOf(call), await reachable.isLost());
     } finally {
       onCall?.({ what: call.what, mailbox: call.mailbox, status, ms: performance.now() - started });
     }
@@ -205,6 +214,35 @@ export function createGraphHttp(options: HttpOptions): GraphHttp {
     failures,
     pathOf,
     now: clock.now,
+  };
+}
+
+/**
+ * Whether Graph can be reached at all. A single item may break its connection, and one room may be the only one with calls: after
+ * several calls without an answer, Graph itself is tried. `probe` throws if it does not answer.
+ */
+function createReachable(probe: () => Promise<void>) {
+  let unanswered = 0;
+  let lost = false;
+  let probing: Promise<void> | null = null;
+
+  function answered(): void {
+    unanswered = 0;
+    lost = false;
+  }
+
+  return {
+    answered,
+    /** After a call without an answer: whether Graph answers nothing else either. */
+    async isLost(): Promise<boolean> {
+      unanswered += 1;
+      if (lost || unanswered < unansweredMost) return lost;
+      probing ??= probe()
+        .then(answered, () => void (lost = true))
+        .finally(() => (probing = null));
+      await probing;
+      return lost;
+    },
   };
 }
 

@@ -257,6 +257,37 @@ describe('no answer', () => {
     });
   });
 
+  test('to several calls, nor to a plain one, concerns the whole side, although one room had them', async () => {
+    let drops = true;
+    const paths: string[] = [];
+    await using told = await openTold(({ path }) => {
+      paths.push(path);
+      return drops ? 'drop' : event();
+    });
+    const reach = () =>
+      told.outlook.read(hall, 'AAMk', always).then(
+        () => 'well',
+        (error: unknown) => (error as Retryable).reach,
+      );
+    expect([await reach(), await reach(), await reach(), await reach()]).toEqual([
+      'item',
+      'item',
+      'side',
+      'side',
+    ]);
+    expect(paths.filter((path) => path.endsWith('/v1.0/'))).toHaveLength(1);
+    drops = false;
+    expect(await reach()).toBe('well');
+    drops = true;
+    expect(await reach()).toBe('item');
+  });
+
+  test('to several calls concerns their item while Graph answers others', async () => {
+    await using told = await openTold(({ path }) => (path.endsWith('/v1.0/') ? event() : 'drop'));
+    for (let n = 0; n < 4; n += 1)
+      await expect(told.outlook.read(hall, 'AAMk', always)).rejects.toMatchObject({ reach: 'item' });
+  });
+
   test('in time: the mailbox hangs', async () => {
     const dispatcher = new Agent({ headersTimeout: 50 });
     await using told = await openTold(() => 'hang', undefined, { dispatcher });
