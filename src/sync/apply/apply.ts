@@ -117,7 +117,7 @@ export function createApply(options: ApplyOptions) {
     const { settlements, done, answered, creates, failures } = came;
     const { results, written } =
       settlements.length === 0 ? { results: [], written: null } : await settleAll(room, settlements);
-    options.sentMemory?.settled(results.map(({ id }) => id));
+    options.sentMemory?.settled(results);
     return { settled: results, done, written, answered, creates, decided, ...worst(failures, room) };
   }
 }

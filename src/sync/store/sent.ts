@@ -2,6 +2,7 @@
 import type { BookedItem } from '../../appearance.ts';
 import type { Queryable } from '../../database.ts';
 import { callFunction } from '../../query.ts';
+import type { Settlement } from './settle.ts';
 import type { LeasedRoom } from './work-list.ts';
 
 /** A state of a reservation, about to be sent to its event. */
@@ -53,11 +54,14 @@ export function createSentMemory(flushedMs: number) {
       }
       if (byMapping.size > 1_000) forget();
     },
-    settled(mappings: readonly number[]): void {
+    settled(results: readonly Pick<Settlement, 'id' | 'action'>[]): void {
       const now = performance.now();
-      for (const id of mappings) {
+      for (const { id, action } of results) {
         const known = byMapping.get(id);
-        if (known !== undefined) known.settledAt = now;
+        if (known === undefined) continue;
+        known.settledAt = now;
+        // Outlook has answered: a former state that it shows from now on is an edit
+        if (action === 'updated') known.sent = known.sent.slice(-1);
       }
     },
     /** What may be lost of these rooms. */

@@ -115,8 +115,8 @@ export function createWork(options: WorkOptions) {
   let failures = 0;
   /** Resolves when the last take was committed, or has failed. */
   let recorded: Promise<unknown> = Promise.resolve();
-  /** Rooms whose last writes a crash of the server may have lost. */
-  let doubtful: readonly number[] = [];
+  /** Rooms whose last writes a crash of the server may have lost, and what was sent in them just before the session ended. */
+  let doubtful: { readonly rooms: readonly number[]; readonly sent: readonly Sent[] } = noDoubt;
   let leasePid: number | null = null;
   const running = createRunningRooms({
     drain,
@@ -173,7 +173,14 @@ export function createWork(options: WorkOptions) {
       if (lease.hasTaken) tell({ fact: 'lease-lost', reason: messageOf(error) });
       throw error;
     } finally {
-      if (!signal.aborted) doubtful = [...doubtful, ...running.unflushed()];
+      if (!signal.aborted) {
+        const rooms = running.unflushed();
+        // now: the next session may be opened much later, after the restart of the server
+        doubtful = {
+          rooms: [...doubtful.rooms, ...rooms],
+          sent: [...doubtful.sent, ...options.sentIn(rooms)],
+        };
+      }
       ended.abort(new Error('the lease session was closed'));
       guard.end();
       leasePid = null;
@@ -186,9 +193,9 @@ export function createWork(options: WorkOptions) {
   async function takeUntilEnd(lease: Lease, stopping: AbortSignal): Promise<void> {
     const { session } = lease;
     const until = AbortSignal.any([stopping, lease.ended.signal]);
-    if (doubtful.length > 0)
-      await retry(() => doubtRooms(session, doubtful, options.sentIn(doubtful), replica), until);
-    doubtful = [];
+    const { rooms, sent } = doubtful;
+    if (rooms.length > 0) await retry(() => doubtRooms(session, rooms, sent, replica), until);
+    doubtful = noDoubt;
     await options.needAdapter(session);
     // every other take is for all rooms, so that continuous bookings delay no room forever
     let changedFirst = false;
@@ -209,7 +216,7 @@ export function createWork(options: WorkOptions) {
       recorded = taken.recorded.catch(() => undefined);
       running.start(taken, changedFirst && wanted.anyLane && !taken.more, lease, stopping);
       // the first requests of the rooms are sent before anything else
-      if (taken.rooms.length > 0) await sent();
+      if (taken.rooms.length > 0) await requestsSent();
       // if it fails, all leases end: what was sent under them is not known
       await taken.recorded;
       await pace.afterTake(session, taken.folded, tookMs);
@@ -256,6 +263,8 @@ export function createWork(options: WorkOptions) {
     isBookingDown: () => bookingDown.isDown(),
   };
 }
+
+const noDoubt = { rooms: [], sent: [] };
 
 /** The rooms that may be worked on at a time; `running`: the number of those that are. */
 function createPlaces(
@@ -340,7 +349,7 @@ async function retryContended<T>(
 }
 
 /** Resolves after requests made now are sent: on an idle connection undici sends at the end of a turn of the event loop. */
-const sent = () => new Promise<void>((resolve) => void setImmediate(() => setImmediate(resolve)));
+const requestsSent = () => new Promise<void>((resolve) => void setImmediate(() => setImmediate(resolve)));
 
 /** The session with one query at a time: pg queues them itself, but its next version will refuse to. */
 function inOrder(session: Queryable): Queryable {

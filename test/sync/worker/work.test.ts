@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import { Agent } from 'undici';
 import { DatabaseError } from 'pg';
+import type { BookedItem } from '../../../src/appearance.ts';
 import type { Fact } from '../../../src/facts.ts';
 import type { LeasedRoom, Taken } from '../../../src/sync/store/work-list.ts';
 import { EarlyQuery } from '../../../src/database.ts';
@@ -28,6 +29,7 @@ async function runUntilThirdWait(
   drain: WorkOptions['drain'] = () => Promise.reject(new Error('there is no room')),
   pause?: WorkOptions['sleep'],
   afterTake: () => void = () => undefined,
+  sentIn: WorkOptions['sentIn'] = () => [],
 ) {
   const ended = new AbortController();
   const facts: Fact[] = [];
@@ -39,7 +41,7 @@ async function runUntilThirdWait(
   };
   const work = createWork({
     replica: '00000000-0000-0000-0000-000000000000',
-    sentIn: () => [],
+    sentIn,
     needAdapter: async () => undefined,
     openLease: () => {
       opened += 1;
@@ -78,6 +80,50 @@ test('a lease session that is lost is opened again at once, and with growing wai
   );
   expect(waits).toEqual([400, 800, 1_600]);
   expect(opened).toBe(4);
+});
+
+test('what was sent just before a session was lost is stored by the next one, however late that is opened', async () => {
+  const room = {
+    id: 7,
+    name: 'Hall',
+    resourceId: 101,
+    attempt: 0,
+    epoch: 1,
+    due: [],
+  } as unknown as LeasedRoom;
+  const taken: Answer = { folded: 0, rooms: [room], stopped: [], more: false };
+  const one = { id: 10, eventId: 'event-10', state: {} as BookedItem };
+  const gone = new AbortController();
+  const doubted: unknown[] = [];
+  let opened = 0;
+  await runUntilThirdWait(
+    async () => {
+      opened += 1;
+      // the server restarts
+      if (opened === 2) throw new Retryable('the database system is starting up', { reach: 'side' });
+      return {
+        session: {
+          query: async (asked: { readonly name: string; readonly values: readonly unknown[] }) => {
+            if (asked.name === 'doubt_rooms') doubted.push(asked.values[0], asked.values[2]);
+            return answered(asked, opened === 1 ? taken : { ...taken, rooms: [] });
+          },
+        } as never,
+        lost: opened === 1 ? gone.signal : new AbortController().signal,
+        pid: 1,
+        close: async () => undefined,
+      };
+    },
+    (sleep) => async (ms) => {
+      gone.abort(new Error('the connection has ended'));
+      await sleep(ms);
+    },
+    async () => ({ rest: null, outage: null, answered: true }),
+    undefined,
+    undefined,
+    // it is remembered for a short time only
+    () => (opened === 1 ? [one] : []),
+  );
+  expect(doubted).toEqual([[7], JSON.stringify([one])]);
 });
 
 test('a daemon that is newer than its database is an outage with its repair, told once, and no bug', async () => {
