@@ -254,6 +254,20 @@ test.each(['bridge_mappings', 'bridge_changes', 'bridge_room_state'])(
   },
 );
 
+test('with an empty outbox no lease waits for a settlement', async () => {
+  await using db = await settledWorld();
+  const [settling, taking] = [await db.pool.connect(), await db.pool.connect()];
+  try {
+    await settling.query('BEGIN; SELECT bridge_lock_for_settlement()');
+    await taking.query(`SET lock_timeout = '50ms'`);
+    const { rows: leased } = await taking.query<{ answer: Taken }>(byOne, [[]]);
+    assert.equal(leased[0]!.answer.folded, 0);
+  } finally {
+    settling.release(true);
+    taking.release(true);
+  }
+});
+
 test('the room of one change is given with it, as it was folded', async () => {
   await using db = await settledWorld();
   await db.query(renamed);
