@@ -12,6 +12,7 @@ import { createIntoOutlook } from './apply/into-outlook.ts';
 import { createBrake } from './apply/brake.ts';
 import { createDrain, type DrainOptions } from './worker/drain.ts';
 import { createReads } from './worker/reads.ts';
+import { createOwnWrites } from './own-writes.ts';
 import type { OutlookSide } from './outlook-side.ts';
 import type { ConflictPolicy } from './apply/decision.ts';
 import { createTroubles } from './apply/troubles.ts';
@@ -54,7 +55,9 @@ export function partsOf(given: SyncOptions): DrainOptions {
   // a plan is one transaction, in which a failed statement cannot be repeated
   const options = given.isPlan === true ? given : { ...given, db: patiently(given.db) };
   const { db, tell, window, isPlan = false } = options;
-  const outlook = withFreshReads(withPrivacy(db, withoutMappedEvents(db, options.outlook)));
+  const ownWrites = createOwnWrites();
+  const side = ownWrites.remembered(options.outlook);
+  const outlook = withFreshReads(withPrivacy(db, withoutMappedEvents(db, side)));
   // a locked reservation is put off, not waited for
   const writeBooking = createWriteBooking(given.db);
   const troubles = createTroubles();
@@ -78,6 +81,7 @@ export function partsOf(given: SyncOptions): DrainOptions {
   const reads = createReads({
     db,
     outlook,
+    ownWrites,
     window,
     pollMs: options.pollMs,
     unsubscribedMs: options.unsubscribedMs ?? options.pollMs,

@@ -56,7 +56,7 @@ export async function readHinted(
 
 /** The hinted events as a page of delta would show them, and what becomes of the hints. */
 async function readEach(
-  { db, outlook }: PullContext,
+  { db, outlook, ownWrites }: PullContext,
   room: LeasedRoom,
   hints: readonly Hint[],
   delays: typeof few,
@@ -83,15 +83,16 @@ async function readEach(
   }
 
   /** Returns the delays of further reads; empty: the hint is answered. */
-  async function readOne({ eventId, deleted, etag, misses }: Hint): Promise<readonly number[]> {
+  async function readOne({ eventId, deleted, etag, hintedAt, misses }: Hint): Promise<readonly number[]> {
     const mapping = byEvent.get(eventId);
     if (deleted) {
       const isDone = mapping === undefined || mapping.status === 'cancelled' || mapping.news === 'gone';
       if (!isDone || misses === 0) removed.push(eventId);
       return isDone ? [] : staleAgainMs;
     }
-    const isOwnWrite = mapping?.news === null && etag !== null && mapping.etag === etag;
-    if (isOwnWrite) return [];
+    const isKnown = (version: string) => version === mapping?.etag || ownWrites.has(eventId, version);
+    const areKnown = etag !== null && etag.split(' ').every(isKnown);
+    if (mapping?.news === null && areKnown) return [];
     // a series is read as a whole by `observe`
     if (masters.has(eventId)) rows.push(rowById(eventId, 'seriesMaster', null));
     else if (mapping?.seriesMasterId != null)
@@ -106,8 +107,9 @@ async function readEach(
       } else {
         rows.push(rowOf(event));
         if (event.type !== 'seriesMaster') outlook.keep(room, event);
-        const isKnown = event.etag !== null && event.etag === mapping?.etag;
-        if (isKnown && etag !== null && etag !== event.etag) return staleAgainMs;
+        const isStale = event.etag !== null && event.etag === mapping?.etag && etag !== null && !areKnown;
+        // a version that was written after the notification is newer than the reported one
+        if (isStale && !(Date.parse(event.lastModifiedAt ?? '') > Date.parse(hintedAt))) return staleAgainMs;
       }
     }
     return [];

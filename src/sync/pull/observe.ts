@@ -7,6 +7,7 @@ import { unlessItemFails } from '../../errors.ts';
 import { isGivenBack, type DeltaAnswer, type DeltaRow, type OutlookEvent } from '../../event.ts';
 import type { Tell } from '../../facts.ts';
 import type { FreshReads } from '../fresh-reads.ts';
+import type { OwnWrites } from '../own-writes.ts';
 import { unreadRow } from '../store/observed.ts';
 import {
   knownEvents,
@@ -24,6 +25,7 @@ import type { Spacing } from './poll-spacing.ts';
 export interface PullContext {
   readonly db: Queryable;
   readonly outlook: FreshReads;
+  readonly ownWrites: Pick<OwnWrites, 'has'>;
   readonly window: Window;
   readonly claims: ClaimCheck;
   /** The interval between two polls of a room. */

@@ -25,7 +25,7 @@ export interface Hint {
   readonly eventId: string;
   /** It was reported as deleted. */
   readonly deleted: boolean;
-  /** The version in the notification. */
+  /** The versions in the notifications, separated by spaces; null: unknown. */
   readonly etag: string | null;
   /** As PostgreSQL prints it: distinguishes later hints of the same event. */
   readonly hintedAt: string;

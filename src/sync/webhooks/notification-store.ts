@@ -8,6 +8,7 @@ import { failingWithin } from '../store/failing.ts';
 import {
   hintsKeptMost,
   markRooms,
+  mergedEvents,
   noteReauthorization,
   noteRemoved,
   wakeAll,
@@ -124,8 +125,12 @@ function notifiedRooms(
   gaps: ReadonlyMap<number, number>,
 ): readonly NotifiedRoom[][] {
   const rooms = [...Map.groupBy(changed, ({ id }) => id)].map(([id, changes]) => {
-    // the last notification of each event
-    const all = new Map(changes.flatMap(({ event }) => (event === null ? [] : [[event.eventId, event]])));
+    const all = new Map<string, NotifiedEvent>();
+    for (const { event } of changes) {
+      if (event === null) continue;
+      const before = all.get(event.eventId);
+      all.set(event.eventId, before === undefined ? event : mergedEvents(before, event));
+    }
     // one more than may be stored: it becomes a hint of the whole room
     const events = new Map([...all].slice(0, hintsKeptMost + 1));
     const isWhole = changes.some(({ event }) => event === null);

@@ -186,7 +186,23 @@ export async function doubtSubscriptions(db: Queryable, ids: readonly number[]):
 export interface NotifiedEvent {
   readonly eventId: string;
   readonly deleted: boolean;
+  /** Its version; several notifications: their versions, separated by spaces. Null: unknown. */
   readonly etag: string | null;
+}
+
+/** Maximum length of the versions of one event. With more of them they are unknown. */
+const etagMost = 2_000;
+
+/**
+ * Two notifications of an event as one. They may come in any order, so both versions are kept: the version of an own write must not
+ * hide that of an edit. The same rule for stored hints is in `markText`.
+ */
+export function mergedEvents(before: NotifiedEvent, later: NotifiedEvent): NotifiedEvent {
+  if (before.etag === later.etag && before.deleted === later.deleted) return later;
+  const isUnknown = before.deleted || later.deleted || before.etag === null || later.etag === null;
+  const etags = isUnknown ? [] : [...new Set(`${before.etag} ${later.etag}`.split(' '))];
+  const etag = etags.join(' ');
+  return { ...later, etag: etags.length === 0 || etag.length > etagMost ? null : etag };
 }
 
 /**
@@ -297,7 +313,11 @@ const markText = (ifLocked: '' | 'SKIP LOCKED') => `
     INSERT INTO bridge_hints (resource_mapping_id, event_id, deleted, etag)
     SELECT room, "eventId", deleted, etag FROM storable ORDER BY 1, 2
     ON CONFLICT (resource_mapping_id, event_id)
-      DO UPDATE SET deleted = excluded.deleted, etag = excluded.etag, hinted_at = excluded.hinted_at, misses = 0, read_after = NULL
+      DO UPDATE SET deleted = excluded.deleted, hinted_at = excluded.hinted_at, misses = 0, read_after = NULL,
+        -- see mergedEvents
+        etag = CASE WHEN bridge_hints.deleted OR excluded.deleted THEN NULL
+          WHEN excluded.etag = ANY (string_to_array(bridge_hints.etag, ' ')) THEN bridge_hints.etag
+          WHEN length(bridge_hints.etag) + length(excluded.etag) < ${etagMost} THEN bridge_hints.etag || ' ' || excluded.etag END
     RETURNING resource_mapping_id AS id, event_id
   ), hinting AS (
     UPDATE bridge_room_state s SET

@@ -9,6 +9,7 @@ import type { Tell } from '../../facts.ts';
 import { isPassing, isRefusal, restFor, type Drained } from '../apply/rest.ts';
 import type { Troubles } from '../apply/troubles.ts';
 import type { FreshReads } from '../fresh-reads.ts';
+import type { OwnWrites } from '../own-writes.ts';
 import { createAddresses } from '../pull/addresses.ts';
 import { RoomHeld, createClaimCheck, type ClaimCheck } from '../pull/claim-check.ts';
 import { deltaRound } from '../pull/delta-round.ts';
@@ -24,6 +25,7 @@ import { verifyMissing } from './verify-missing.ts';
 export interface ReadsOptions {
   readonly db: Queryable;
   readonly outlook: FreshReads;
+  readonly ownWrites: OwnWrites;
   readonly window: Window;
   readonly pollMs: number;
   readonly unsubscribedMs: number;

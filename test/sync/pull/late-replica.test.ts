@@ -122,6 +122,15 @@ test('an edit whose event still shows the version before is read again later', a
   expect(await hints(w)).toEqual([]);
 });
 
+test('the version before the reported one is not read again if it was written after the notification', async () => {
+  await using w = await openLagging();
+  const { event } = await versioned(w);
+  w.outlook.alter(event.id, { lastModifiedAt: new Date(Date.now() + 60_000).toISOString() });
+  await hint(w, event.id, { etag: 'v0' });
+  await drainRoom(w);
+  expect([await hints(w), w.outlook.reads]).toEqual([[], [event.id]]);
+});
+
 test('a deletion whose event is still there is verified again later', async () => {
   await using w = await openLagging();
   const { event } = await versioned(w);
