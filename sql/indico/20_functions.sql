@@ -23,6 +23,11 @@ BEGIN
   END IF;
   from_ := starts_at AT TIME ZONE zone;
   to_ := ends_at AT TIME ZONE zone;
+  -- Outlook would be set to the shorter time, and the room would look free
+  IF (to_ AT TIME ZONE zone) - (from_ AT TIME ZONE zone) < ends_at - starts_at THEN
+    RAISE EXCEPTION 'The clock is put back during this event: in local time, which Indico stores, it would start at % and end at %, and be shorter. Give it a start or an end outside the repeated hour in Outlook.',
+      to_char(from_, 'HH24:MI'), to_char(to_, 'HH24:MI') USING ERRCODE = '22023';
+  END IF;
   IF to_::time = '00:00' AND to_ > from_ THEN
     to_ := to_ - interval '1 minute';
   END IF;

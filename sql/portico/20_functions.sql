@@ -8,15 +8,17 @@ SET search_path = pg_catalog, public, pg_temp AS $local$
   SELECT at::timestamptz AT TIME ZONE (SELECT value FROM bridge_settings WHERE name = 'timezone')
 $local$;
 
--- Refuses times that are in order, but not on the wall clock, because it is put back between them. `asked`: the keys of the caller.
+-- Refuses times between which the clock is put back if they are closer together on the wall clock, or even in reverse order: Outlook
+-- would be set to the shorter time, and the room would look free. `asked`: the keys of the caller.
 CREATE OR REPLACE FUNCTION public.bridge_refuse_clock_change(starts timestamp, ends timestamp, asked jsonb) RETURNS void LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, public, pg_temp AS $clock$
 DECLARE
   zone constant text := (SELECT value FROM bridge_settings WHERE name = 'timezone');
+  lasts constant interval := coalesce((asked ->> 'ends_at')::timestamptz, ends AT TIME ZONE zone)
+    - coalesce((asked ->> 'starts_at')::timestamptz, starts AT TIME ZONE zone);
 BEGIN
-  IF ends < starts AND coalesce((asked ->> 'starts_at')::timestamptz, starts AT TIME ZONE zone)
-      <= coalesce((asked ->> 'ends_at')::timestamptz, ends AT TIME ZONE zone) THEN
-    RAISE EXCEPTION 'The clock is put back during this event: in local time, which the booking system stores, it would start at % and end at %. Give it a start or an end outside the repeated hour in Outlook.',
+  IF lasts >= interval '0' AND (ends AT TIME ZONE zone) - (starts AT TIME ZONE zone) < lasts THEN
+    RAISE EXCEPTION 'The clock is put back during this event: in local time, which the booking system stores, it would start at % and end at %, and be shorter. Give it a start or an end outside the repeated hour in Outlook.',
       to_char(starts, 'HH24:MI'), to_char(ends, 'HH24:MI') USING ERRCODE = '22023';
   END IF;
 END $clock$;

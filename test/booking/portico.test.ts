@@ -155,17 +155,31 @@ describe('wall-clock times', () => {
     await using db = await open();
     await db.query(event(1, { from: '2027-10-31 01:00', to: '2027-10-31 05:00' }));
     // 02:30 summer time: the first of the two 02:30, which reads back as the second
-    assert.deepEqual(await change(db, 'event', 1, { starts_at: '2027-10-31T00:30:00Z', title: 'New' }), [
-      'title',
-    ]);
+    const first = { starts_at: '2027-10-31T00:30:00Z', ends_at: '2027-10-31T00:45:00Z' };
+    assert.deepEqual(await change(db, 'event', 1, { ...first, title: 'New' }), ['title']);
+  });
+
+  test.each([
+    ['of no length', '2027-10-31T00:30:00Z', '2027-10-31T01:30:00Z'],
+    ['shorter', '2027-10-31T00:30:00Z', '2027-10-31T02:30:00Z'],
+  ])('times that would be %s on the wall clock are refused', async (_, starts, ends) => {
+    await using db = await open();
+    const isRefused = (error: unknown) =>
+      sqlState(error) === '22023' && /The clock is put back/.test((error as Error).message);
+    await assert.rejects(imported(db, { starts_at: starts, ends_at: ends }), isRefused);
+    await db.query(event(1, { from: '2027-10-31 01:00', to: '2027-10-31 05:00' }));
+    await assert.rejects(change(db, 'event', 1, { starts_at: starts, ends_at: ends }), isRefused);
+    await assert.rejects(change(db, 'event', 1, { starts_at: starts }), isRefused);
   });
 });
 
-describe('times that are in order, but not on the wall clock, which is put back between them', () => {
+describe('times that the wall clock, which is put back between them, has in another order', () => {
   const [from, to] = ['2027-10-31T00:30:00Z', '2027-10-31T01:15:00Z'];
   const isNamed = (error: unknown) =>
     sqlState(error) === '22023' &&
-    /The clock is put back.* start at 02:30 and end at 02:15\./.test((error as Error).message);
+    /The clock is put back.* start at 02:30 and end at 02:15, and be shorter\./.test(
+      (error as Error).message,
+    );
 
   test('are refused with the reason in an import', async () => {
     await using db = await open();

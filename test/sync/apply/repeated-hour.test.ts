@@ -1,5 +1,5 @@
 /** Events in the hour that the autumn clock change repeats: local times name only the second of the two. */
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Item } from '../../../src/item.ts';
 import { clockChange } from '../../support/dates.ts';
 import { at, both, conflicts, dinner, heard, open, other, room, type Rooms } from '../two-way-world.ts';
@@ -82,6 +82,33 @@ test('an import at other times keeps what it shows of an untitled event', async 
   await heard(w);
   expect(await log(w)).toEqual([{ action: 'imported', reason: null }]);
   expect(w.outlook.titles(room)).toEqual(['']);
+});
+
+describe.each([
+  ['of no length', { startsAt: at(autumn, '02:30'), endsAt: hourLater(at(autumn, '02:30')) }],
+  ['shorter', { startsAt: at(autumn, '02:30'), endsAt: at(autumn, '04:00') }],
+])('an event that would be %s on the wall clock stays in Outlook as it is, and is listed', (_, times) => {
+  test('when it is new', async () => {
+    await using w = await open();
+    w.outlook.put(room, dinner(times), null);
+    await heard(w);
+    expect(await w.reserved()).toEqual([]);
+    expect(w.outlook.in(room)).toMatchObject([{ item: dinner(times) }]);
+    expect(await w.db.query('SELECT sync_status, error_message FROM bridge_mappings')).toMatchObject([
+      { sync_status: 'error', error_message: expect.stringContaining('The clock is put back') },
+    ]);
+  });
+
+  test('when it is moved there', async () => {
+    await using w = await open();
+    const event = w.outlook.put(room, dinner(), null);
+    await heard(w);
+    w.outlook.edit(event.id, times);
+    await heard(w);
+    expect(await w.reserved()).toMatchObject([{ active: true, item: dinner() }]);
+    expect(w.outlook.in(room)).toMatchObject([{ item: dinner(times) }]);
+    expect(await conflicts(w)).toMatchObject([{ kind: 'refused' }]);
+  });
 });
 
 test('an event that would end before its start on the wall clock is refused with the reason', async () => {
