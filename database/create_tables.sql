@@ -1537,6 +1537,22 @@ EXCEPTION WHEN OTHERS THEN
   RETURN jsonb_build_object('unreadable', format('%s (SQLSTATE %s)', SQLERRM, SQLSTATE));
 END $read$;
 
+-- The state of a reservation that has a row in another room, as `room` would show it; NULL if it stands in none, or its rows fail.
+CREATE OR REPLACE FUNCTION bridge_read_elsewhere(kind text, id_ bigint, room integer) RETURNS jsonb LANGUAGE plpgsql STABLE AS $elsewhere$
+DECLARE
+  style constant jsonb := bridge_style(room);
+BEGIN
+  RETURN (SELECT bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
+      || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END
+    FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id <> room AND bridge_stands(to_jsonb(i))
+    ORDER BY i.resource_id LIMIT 1);
+EXCEPTION WHEN OTHERS THEN
+  IF NOT bridge_concerns_rows(SQLSTATE) THEN
+    RAISE;
+  END IF;
+  RETURN NULL;
+END $elsewhere$;
+
 -- The reservations in a room whose rows fail, each as type/id.
 CREATE OR REPLACE FUNCTION bridge_unreadable_in(room integer, style jsonb) RETURNS text[] LANGUAGE plpgsql STABLE AS $unreadable$
 DECLARE
@@ -2341,7 +2357,7 @@ CREATE OR REPLACE FUNCTION bridge_work_of(m bridge_mappings, item jsonb, opens t
     coalesce(m.sent_states -> -1 = item -> 'state', false), bridge_others_sent(m.sent_states, item -> 'state'),
     CASE WHEN item ? 'unreadable' THEN m.present ELSE (item ->> 'active')::boolean END,
     CASE WHEN item ? 'unreadable' THEN coalesce(m.booking_seen,
-      nullif(coalesce(m.outlook_seen, m.outlook_base, '{}') || coalesce(m.booking_base, '{}'), '{}')) ELSE item -> 'state' END,
+      nullif(coalesce(m.outlook_seen, m.outlook_base, '{}') || coalesce(m.booking_base, '{}'), '{}')) ELSE coalesce(item -> 'state', item -> 'elsewhere') END,
     item -> 'unreadable',
     CASE WHEN item ? 'unreadable' THEN m.ends_at > opens AND m.starts_at < closes
       ELSE (item ->> 'endsAt')::timestamptz > opens AND (item ->> 'startsAt')::timestamptz < closes END,
@@ -2351,7 +2367,7 @@ $of$;
 
 -- The work items of mappings of one room: everything that `decide` needs, in one read. `known`: items that were read in this
 -- transaction, by mapping. `active` is null if the reservation has no row in this room any more; `unreadable`: its row fails.
--- `covered`, `coverConfirmed`: see bridge_cover_of. The result is json, not jsonb, which would be rebuilt in each enclosing value.
+-- `elsewhere`: it has a row in another room, and `booking` is its state there. `covered`, `coverConfirmed`: see bridge_cover_of. The result is json, not jsonb, which would be rebuilt in each enclosing value.
 CREATE OR REPLACE FUNCTION bridge_work(room integer, rows_ bridge_mappings[], opens timestamptz, closes timestamptz, known jsonb)
 RETURNS json LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $work$
@@ -2413,6 +2429,9 @@ BEGIN
     IF item IS NULL AND m.reservation_id IS NOT NULL THEN
       elsewhere := EXISTS (SELECT FROM bridge_items e
         WHERE e.reservation_type = m.reservation_type AND e.reservation_id = m.reservation_id);
+      IF elsewhere AND m.outlook_event_id IS NOT NULL THEN
+        item := jsonb_strip_nulls(jsonb_build_object('elsewhere', bridge_read_elsewhere(m.reservation_type, m.reservation_id, room)));
+      END IF;
     END IF;
     answer := answer || bridge_work_of(m, item, opens, closes, covered, cover_confirmed, elsewhere);
   END LOOP;
@@ -3873,6 +3892,9 @@ DECLARE
   room constant integer := (SELECT resource_id FROM bridge_resource_mappings WHERE id = room_id);
   style constant jsonb := bridge_style(room);
   note constant text := 'Cancelled from Outlook';
+  -- the reservation has left this room: its row in another one
+  is_elsewhere constant boolean := item ? 'elsewhere';
+  place_room integer := room;
   kind text;
   id_ bigint;
   stored text[];
@@ -3900,7 +3922,12 @@ BEGIN
   ELSE
     kind := m.reservation_type;
     id_ := m.reservation_id;
-    PERFORM bridge_hold_reservation(room, kind, id_, expected, style);
+    IF is_elsewhere THEN
+      item := item - 'elsewhere';
+      place_room := (SELECT CASE WHEN bool_or(i.resource_id = room) THEN NULL ELSE min(i.resource_id) FILTER (WHERE bridge_stands(to_jsonb(i))) END
+        FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_);
+    END IF;
+    PERFORM bridge_hold_reservation(place_room, kind, id_, expected, style);
     IF what = 'change' THEN
       stored := bridge_write_change(kind, id_, item);
     ELSE
@@ -3910,11 +3937,11 @@ BEGIN
 
   SELECT i.*, bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
     || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END AS seen INTO place
-  FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room;
+  FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = place_room;
   -- see 04_locks.sql; the booking system's locks are taken already, and no holder of this one waits for them
   PERFORM bridge_lock_for_settlement();
   UPDATE bridge_mappings b
-  SET reservation_type = kind, reservation_id = id_, present = coalesce(place.active, false),
+  SET reservation_type = kind, reservation_id = id_, present = coalesce(place.active, false) AND NOT is_elsewhere,
       starts_at = coalesce(place.starts_at, b.starts_at), ends_at = coalesce(place.ends_at, b.ends_at),
       priority_level = coalesce(place.priority_level, b.priority_level),
       -- -1: bridge_gather decides again when it folds this change, and a reversal in the booking system counts as a change
@@ -4385,12 +4412,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'b21776bab0f9315354a1cd5a7976840d139f109a2a2fda42ccccbc9dd8861f8f ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'a57bcea839649509f439b827592f91ddeb448f06ebab9ab6a9298008e331c1fa ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_locked_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_is_in_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_cover_found,bridge_examine_beneath,bridge_retry_refused,bridge_cover_concerns_others,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_with_sent,bridge_others_sent,bridge_sending,bridge_doubt_rooms,bridge_gather,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_work_item,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_next_epoch,bridge_misses,bridge_stopped,bridge_leased,bridge_lease,bridge_release,bridge_leased_one,bridge_read_one,bridge_lease_one,bridge_record_one,bridge_settle_forgotten,bridge_with_create,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_answer_hints,bridge_tell_hints,bridge_mark_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_waits_as_conflict,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_lease_early,bridge_record_lease,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_locked_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_is_in_window,bridge_item_state,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_read_elsewhere,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_cover_found,bridge_examine_beneath,bridge_retry_refused,bridge_cover_concerns_others,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_with_sent,bridge_others_sent,bridge_sending,bridge_doubt_rooms,bridge_gather,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_work_item,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_next_epoch,bridge_misses,bridge_stopped,bridge_leased,bridge_lease,bridge_release,bridge_leased_one,bridge_read_one,bridge_lease_one,bridge_record_one,bridge_settle_forgotten,bridge_with_create,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_answer_hints,bridge_tell_hints,bridge_mark_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_waits_as_conflict,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_lease_early,bridge_record_lease,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

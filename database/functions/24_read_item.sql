@@ -19,6 +19,22 @@ EXCEPTION WHEN OTHERS THEN
   RETURN jsonb_build_object('unreadable', format('%s (SQLSTATE %s)', SQLERRM, SQLSTATE));
 END $read$;
 
+-- The state of a reservation that has a row in another room, as `room` would show it; NULL if it stands in none, or its rows fail.
+CREATE OR REPLACE FUNCTION bridge_read_elsewhere(kind text, id_ bigint, room integer) RETURNS jsonb LANGUAGE plpgsql STABLE AS $elsewhere$
+DECLARE
+  style constant jsonb := bridge_style(room);
+BEGIN
+  RETURN (SELECT bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
+      || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END
+    FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id <> room AND bridge_stands(to_jsonb(i))
+    ORDER BY i.resource_id LIMIT 1);
+EXCEPTION WHEN OTHERS THEN
+  IF NOT bridge_concerns_rows(SQLSTATE) THEN
+    RAISE;
+  END IF;
+  RETURN NULL;
+END $elsewhere$;
+
 -- The reservations in a room whose rows fail, each as type/id.
 CREATE OR REPLACE FUNCTION bridge_unreadable_in(room integer, style jsonb) RETURNS text[] LANGUAGE plpgsql STABLE AS $unreadable$
 DECLARE

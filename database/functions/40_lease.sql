@@ -41,7 +41,7 @@ CREATE OR REPLACE FUNCTION bridge_work_of(m bridge_mappings, item jsonb, opens t
     coalesce(m.sent_states -> -1 = item -> 'state', false), bridge_others_sent(m.sent_states, item -> 'state'),
     CASE WHEN item ? 'unreadable' THEN m.present ELSE (item ->> 'active')::boolean END,
     CASE WHEN item ? 'unreadable' THEN coalesce(m.booking_seen,
-      nullif(coalesce(m.outlook_seen, m.outlook_base, '{}') || coalesce(m.booking_base, '{}'), '{}')) ELSE item -> 'state' END,
+      nullif(coalesce(m.outlook_seen, m.outlook_base, '{}') || coalesce(m.booking_base, '{}'), '{}')) ELSE coalesce(item -> 'state', item -> 'elsewhere') END,
     item -> 'unreadable',
     CASE WHEN item ? 'unreadable' THEN m.ends_at > opens AND m.starts_at < closes
       ELSE (item ->> 'endsAt')::timestamptz > opens AND (item ->> 'startsAt')::timestamptz < closes END,
@@ -51,7 +51,7 @@ $of$;
 
 -- The work items of mappings of one room: everything that `decide` needs, in one read. `known`: items that were read in this
 -- transaction, by mapping. `active` is null if the reservation has no row in this room any more; `unreadable`: its row fails.
--- `covered`, `coverConfirmed`: see bridge_cover_of. The result is json, not jsonb, which would be rebuilt in each enclosing value.
+-- `elsewhere`: it has a row in another room, and `booking` is its state there. `covered`, `coverConfirmed`: see bridge_cover_of. The result is json, not jsonb, which would be rebuilt in each enclosing value.
 CREATE OR REPLACE FUNCTION bridge_work(room integer, rows_ bridge_mappings[], opens timestamptz, closes timestamptz, known jsonb)
 RETURNS json LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $work$
@@ -113,6 +113,9 @@ BEGIN
     IF item IS NULL AND m.reservation_id IS NOT NULL THEN
       elsewhere := EXISTS (SELECT FROM bridge_items e
         WHERE e.reservation_type = m.reservation_type AND e.reservation_id = m.reservation_id);
+      IF elsewhere AND m.outlook_event_id IS NOT NULL THEN
+        item := jsonb_strip_nulls(jsonb_build_object('elsewhere', bridge_read_elsewhere(m.reservation_type, m.reservation_id, room)));
+      END IF;
     END IF;
     answer := answer || bridge_work_of(m, item, opens, closes, covered, cover_confirmed, elsewhere);
   END LOOP;

@@ -231,6 +231,9 @@ DECLARE
   room constant integer := (SELECT resource_id FROM bridge_resource_mappings WHERE id = room_id);
   style constant jsonb := bridge_style(room);
   note constant text := 'Cancelled from Outlook';
+  -- the reservation has left this room: its row in another one
+  is_elsewhere constant boolean := item ? 'elsewhere';
+  place_room integer := room;
   kind text;
   id_ bigint;
   stored text[];
@@ -258,7 +261,12 @@ BEGIN
   ELSE
     kind := m.reservation_type;
     id_ := m.reservation_id;
-    PERFORM bridge_hold_reservation(room, kind, id_, expected, style);
+    IF is_elsewhere THEN
+      item := item - 'elsewhere';
+      place_room := (SELECT CASE WHEN bool_or(i.resource_id = room) THEN NULL ELSE min(i.resource_id) FILTER (WHERE bridge_stands(to_jsonb(i))) END
+        FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_);
+    END IF;
+    PERFORM bridge_hold_reservation(place_room, kind, id_, expected, style);
     IF what = 'change' THEN
       stored := bridge_write_change(kind, id_, item);
     ELSE
@@ -268,11 +276,11 @@ BEGIN
 
   SELECT i.*, bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
     || CASE WHEN style IS NULL THEN '{}' ELSE bridge_appearance(to_jsonb(i), style) END AS seen INTO place
-  FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = room;
+  FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND i.resource_id = place_room;
   -- see 04_locks.sql; the booking system's locks are taken already, and no holder of this one waits for them
   PERFORM bridge_lock_for_settlement();
   UPDATE bridge_mappings b
-  SET reservation_type = kind, reservation_id = id_, present = coalesce(place.active, false),
+  SET reservation_type = kind, reservation_id = id_, present = coalesce(place.active, false) AND NOT is_elsewhere,
       starts_at = coalesce(place.starts_at, b.starts_at), ends_at = coalesce(place.ends_at, b.ends_at),
       priority_level = coalesce(place.priority_level, b.priority_level),
       -- -1: bridge_gather decides again when it folds this change, and a reversal in the booking system counts as a change

@@ -92,7 +92,7 @@ function actionOn(
   const isFound = adopted !== null || isBookingChosen;
   const reservation = {
     agreement: isFound ? never : shownAgreement(mapped, outlook),
-    wanted: wantedOf(mapped, wanted),
+    wanted: wantedOf(mapped, wanted, outlook),
     direction,
   };
   // a new event replaces one that Outlook does not let us change
@@ -117,8 +117,12 @@ function actionOn(
   });
 }
 
-function wantedOf({ covered, coverConfirmed, inWindow }: Mapped, item: BookedItem | null): Wanted {
-  if (item === null) return { is: 'nothing' };
+function wantedOf(mapped: Mapped, item: BookedItem | null, { show }: Pick<OutlookSide, 'show'>): Wanted {
+  const { covered, coverConfirmed, inWindow } = mapped;
+  if (item === null) {
+    const there = elsewhereOf(mapped);
+    return { is: 'nothing', elsewhere: there === null ? null : show(there) };
+  }
   if (covered) return { is: 'item', item, place: coverConfirmed ? 'covered' : 'to be covered' };
   return { is: 'item', item, place: inWindow === true ? 'uncovered' : 'outside' };
 }
@@ -195,6 +199,10 @@ export const isAwaiting = ({ active, direction, booking }: Mapped): boolean =>
 /** The reservation whose event is to exist; null: its event is not to exist. */
 export const bookedOf = (mapped: Mapped): BookedItem | null =>
   mapped.active === true || isAwaiting(mapped) ? mapped.booking : null;
+
+/** A reservation that left the room; null: it is in this room, or in none. */
+export const elsewhereOf = ({ active, elsewhere, booking }: Mapped): BookedItem | null =>
+  active === null && elsewhere ? booking : null;
 
 export const lastAgreed = ({ outlookBase, agreement, booking }: Mapped): LastAgreed => ({
   outlook: outlookBase,

@@ -11,7 +11,7 @@ import { queryColumn, queryRow } from '../../query.ts';
 import { Exact } from '../../narrow-encoding.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { workItemOf, isMapped, type Mapped, type WorkRow } from '../store/work-item.ts';
-import { shownOf, type Decision, type DecisionContext } from './decision.ts';
+import { elsewhereOf, shownOf, type Decision, type DecisionContext } from './decision.ts';
 import type { WrittenToBooking } from './outcome.ts';
 import { isUnreadable, readAndDecide, type ReadContext } from './read.ts';
 import { bookingTook } from './settlement/booked.ts';
@@ -131,7 +131,8 @@ export function createExchange({ db, window, changeIn }: ExchangeOptions) {
   };
 }
 
-const isMove = ({ action }: Decision) => action.do === 'change' && touchesTimes(action.toBooking);
+const isMove = ({ action, mapped }: Decision) =>
+  action.do === 'change' && touchesTimes(action.toBooking) && elsewhereOf(mapped) === null;
 
 /** The new time of its reservation. */
 export function placeOf(

@@ -5,7 +5,7 @@ import { touchesTimes } from '../../item.ts';
 import type { OverlapPolicy } from '../decide/decide-unmapped.ts';
 import { inTurns, together } from '../together.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
-import { lastAgreed, type Decision } from './decision.ts';
+import { elsewhereOf, lastAgreed, type Decision } from './decision.ts';
 import { createExchange, placeOf, type ExchangeContext } from './exchange.ts';
 import { outcome, summed, type Outcome } from './outcome.ts';
 import { refusedHere, takenAgainMs } from './settlement/conflict.ts';
@@ -101,5 +101,6 @@ function changeOf(decision: Decision, policy: OverlapPolicy): Extract<BookingWri
   const { toBooking } = action;
   const moves = touchesTimes(toBooking) && policy !== 'import' && mapped.resolution !== 'outlook';
   const { change, lost } = forBooking(toBooking, lastAgreed(mapped));
-  return { do: 'change', change, lost, overlap: moves ? 'refuse' : 'allow' };
+  const elsewhere = elsewhereOf(mapped) !== null;
+  return { do: 'change', change, lost, overlap: moves ? 'refuse' : 'allow', elsewhere };
 }

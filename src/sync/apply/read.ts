@@ -110,11 +110,13 @@ async function readIfNeeded(
   // an edit in Outlook that was not reported yet must not be deleted with a covered event
   if (action.do === 'remove' && action.as === 'shadowed' && room.direction === 'both')
     return { seen: (await readSurely(eventId, context, signal)) ?? 'absent' };
-  // an event may have been made recurring a moment ago: a removal of the series master would remove dates that were not cancelled
-  if (removals.has(action.do) && room.direction === 'both')
-    return (await readIfPossible(eventId, context, signal))?.type === 'seriesMaster'
-      ? { seen: 'absent' }
-      : {};
+  // nor with the event of a reservation that left the room; and an event may have been made recurring a moment ago: the removal of the
+  // series master would remove dates that were not cancelled
+  if (removals.has(action.do) && room.direction === 'both') {
+    const event = await readIfPossible(eventId, context, signal);
+    // the removal itself reports a missing event
+    return event === null ? {} : { seen: dated(event) ?? 'absent' };
+  }
   if (action.do !== 'change') return {};
   // which side wins depends on both, so both are read; if the booking system always wins, the version in the write is sufficient
   if (context.policy !== 'booking' && room.direction === 'both')

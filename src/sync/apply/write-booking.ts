@@ -15,7 +15,7 @@ import { itemsIn } from '../store/readable-items.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
 import { settlementRow, type Settlement } from '../store/settle.ts';
 import { isMapped, type WorkItem } from '../store/work-item.ts';
-import { bookedOf } from './decision.ts';
+import { bookedOf, elsewhereOf } from './decision.ts';
 
 export type BookingWrite =
   | {
@@ -33,6 +33,8 @@ export type BookingWrite =
       readonly lost: readonly (keyof Item)[];
       /** refuse: not to a time taken by a reservation that it did not overlap before. */
       readonly overlap: 'refuse' | 'allow';
+      /** The reservation has left the room, and is changed in its other rooms. */
+      readonly elsewhere: boolean;
     }
   | { readonly do: 'cancel' };
 
@@ -157,7 +159,7 @@ const reservationOf = (item: WorkItem) =>
 /** The arguments of the database functions for one write. */
 export const argumentsOf = (item: WorkItem, write: BookingWrite, settled: Settlement) => ({
   item: payloadOf(write),
-  expected: isMapped(item) ? bookedOf(item) : null,
+  expected: isMapped(item) ? (bookedOf(item) ?? elsewhereOf(item)) : null,
   settled: settlementRow(settled),
 });
 
@@ -195,7 +197,11 @@ function payloadOf(write: BookingWrite): Record<string, unknown> {
     case 'cancel':
       return {};
     case 'change':
-      return { ...translated(write.change), overlap: write.overlap };
+      return {
+        ...translated(write.change),
+        overlap: write.overlap,
+        ...(write.elsewhere ? { elsewhere: true } : {}),
+      };
     case 'import':
       return {
         ...translated(write.item),

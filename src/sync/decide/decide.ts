@@ -17,7 +17,8 @@ interface Reservation {
 
 /** What Outlook should show now; nothing: the reservation is cancelled, deleted, or in another room. */
 export type Wanted =
-  | { readonly is: 'nothing' }
+  /** elsewhere: the reservation as it is in its other rooms; null: it is in none. */
+  | { readonly is: 'nothing'; readonly elsewhere: BookedItem | null }
   | {
       readonly is: 'item';
       readonly item: BookedItem;
@@ -75,9 +76,14 @@ export type Action =
       readonly open: readonly string[];
       readonly overruled: readonly string[];
     }
-  | { readonly do: 'remove'; readonly as: 'cancelled' | 'shadowed' }
+  /** discarded: fields that were edited in Outlook, and whose edits the removal discards. */
+  | {
+      readonly do: 'remove';
+      readonly as: 'cancelled' | 'shadowed';
+      readonly discarded?: readonly string[];
+    }
   /** Another organiser's meeting: the room declines it. */
-  | { readonly do: 'decline' }
+  | { readonly do: 'decline'; readonly discarded?: readonly string[] }
   /** The event stays without its reservation and becomes an unmapped event. */
   | { readonly do: 'leave-event' }
   /** The event is gone: the reservation is cancelled, or leaves this room. */
@@ -101,7 +107,7 @@ export function decide(sides: Sides): Action {
       ? neverShown(sides)
       : withoutEvent(sides, wanted, sides.mapping === 'cancelled');
   const lost = sides.shows !== null && isGivenBack(sides.shows);
-  if (wanted.is === 'nothing') return lost ? lostAlready(sides) : withoutReservation(sides);
+  if (wanted.is === 'nothing') return lost ? lostAlready(sides) : withoutReservation(sides, wanted.elsewhere);
   if (!lost) {
     const isCoveredEvent = isCovered(wanted) && isWritable(sides) && !givesIn(sides);
     return isCoveredEvent ? covered(sides, wanted) : bothThere(sides, wanted.item);
@@ -121,7 +127,8 @@ function covered(sides: Both, { item, place }: There): Action {
   const own = bothThere(sides, item);
   const isEdited = own.do === 'change' && Object.keys(own.toBooking).length + own.open.length > 0;
   if (isEdited || (own.do !== 'settle' && place === 'to be covered')) return own;
-  return place === 'covered' ? { do: 'remove', as: 'shadowed' } : { do: 'wait' };
+  if (place !== 'covered') return { do: 'wait' };
+  return { do: 'remove', as: 'shadowed', ...discarding(own.do === 'change' ? own.overruled : []) };
 }
 
 /** The reservation exists and has no event: it is new, re-enabled or no longer covered, or its event has to be created again. */
@@ -146,12 +153,38 @@ function lostAlready(sides: Both): Action {
   return { do: 'settle', as: 'cancelled' };
 }
 
-/** ... and its event exists. */
-function withoutReservation(sides: Both): Action {
+/**
+ * ... and its event exists. Edits in Outlook go to the reservation first if it only left this room. A cancellation discards them,
+ * because it was made for the whole reservation.
+ */
+function withoutReservation(sides: Both, elsewhere: BookedItem | null): Action {
   // the booking system is not followed in this room
   if (sides.direction === 'outlook_to_booking') return { do: 'settle', as: 'synced' };
   if (givesIn(sides)) return { do: 'leave-event' };
-  return sides.isOrganizer ? { do: 'remove', as: 'cancelled' } : { do: 'decline' };
+  const shown = sides.shows === null ? null : standing(sides.shows);
+  const edits = shown === null ? {} : outlookChanges(sides, shown);
+  const followed = shown === null || elsewhere === null ? null : taken(sides, edits, elsewhere, shown);
+  if (followed !== null && Object.keys(followed.toBooking).length + followed.open.length > 0)
+    return changing(elsewhere!, followed);
+  const discarded = discarding(followed === null ? Object.keys(edits) : followed.overruled);
+  return sides.isOrganizer
+    ? { do: 'remove', as: 'cancelled', ...discarded }
+    : { do: 'decline', ...discarded };
+}
+
+const discarding = (fields: readonly string[]) => (fields.length === 0 ? {} : { discarded: fields });
+
+/** What a reservation that left the room takes over from its event there. */
+function taken(sides: Both, outlook: ItemChange, wanted: BookedItem, shown: Item) {
+  const booking = changedFields(fieldsOf(sides.agreement), wanted);
+  const { toBooking, open, overruled } = merge({
+    booking,
+    outlook,
+    wanted,
+    shown,
+    prefer: sides.direction === 'both' ? sideOf(sides.choice) : 'booking',
+  });
+  return { toBooking, open, overruled };
 }
 
 /** The event is gone from Outlook, or no longer occupies the room, and the reservation exists. */

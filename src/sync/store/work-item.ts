@@ -46,6 +46,7 @@ export interface Mapped extends Known {
   readonly active: boolean | null;
   /** The error of reading its row; null: none. */
   readonly unreadable?: string | null;
+  /** If it was moved (`elsewhere`): as this room would show it. */
   readonly booking: BookedItem | null;
   readonly inWindow: boolean | null;
   readonly covered: boolean;

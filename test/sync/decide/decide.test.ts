@@ -208,7 +208,11 @@ describe('an event that cannot simply be followed', () => {
     expect(decide({ ...meeting, outlook: free, chosen: true })).toEqual(change(choir, { showAs: true }));
   });
   test('(free) goes when its reservation is cancelled', () =>
-    expect(decide({ ...synced, wanted: null, outlook: free })).toEqual({ do: 'remove', as: 'cancelled' }));
+    expect(decide({ ...synced, wanted: null, outlook: free })).toEqual({
+      do: 'remove',
+      as: 'cancelled',
+      discarded: Object.keys(movedTimes),
+    }));
 });
 
 describe("somebody else's meeting", () => {

@@ -8,6 +8,8 @@ export interface Row {
   /** Null: they never agreed; without fields: it was not answered; with some: those. */
   readonly agreed: ItemChange | null;
   readonly wanted: Item | null;
+  /** The reservation as it is in its other rooms. */
+  readonly elsewhere?: Item | null;
   readonly outlookBase: Item | null;
   readonly outlook: Shown | null;
   readonly hasEvent: boolean;
@@ -28,7 +30,8 @@ export function sidesOf(row: Row): Sides {
   const { wanted: item, inWindow, direction, prefer, intent, isOrganizer } = row;
   const cover = row.coverConfirmed ? 'covered' : 'to be covered';
   const place = row.covered ? cover : inWindow ? 'uncovered' : 'outside';
-  const wanted: Wanted = item === null ? { is: 'nothing' } : { is: 'item', item, place };
+  const wanted: Wanted =
+    item === null ? { is: 'nothing', elsewhere: row.elsewhere ?? null } : { is: 'item', item, place };
   const reservation = {
     agreement: row.agreed === null ? never : agreementOn(row.agreed),
     wanted,

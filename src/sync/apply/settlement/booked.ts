@@ -5,6 +5,7 @@
 import { fieldsInWords, itemFields, viewNames, type Item, type ItemChange } from '../../../item.ts';
 import type { OutlookEvent } from '../../../event.ts';
 import { agreedOn, never } from '../../store/agreement.ts';
+import type { Action } from '../../decide/decide.ts';
 import type { BookingMerge, Settlement } from '../../store/settle.ts';
 import type { Unmapped } from '../../store/work-item.ts';
 import { pick, shownOf, type Decision } from '../decision.ts';
@@ -33,8 +34,13 @@ export function bookingTook(decision: Decision, write: BookingWrite): Settlement
     ...shown,
     ...pick(mapped.outlookBase ?? {}, [...Object.keys(action.change), ...action.open]),
   };
-  const more = Object.keys(action.change).length > 0 || action.showAs === true || action.open.length > 0;
-  const reason = Object.keys(action.toBooking).join(', ') + overruledBy(action.overruled);
+  const more =
+    Object.keys(action.change).length > 0 ||
+    action.showAs === true ||
+    action.open.length > 0 ||
+    // its event is to be removed next
+    write.elsewhere;
+  const reason = Object.keys(action.toBooking).join(', ') + overruledIn(action);
   const open = openFields(decision);
   const hidden = hiddenFields(write.change);
   return keep(decision, 'booking-updated', {
@@ -69,8 +75,13 @@ const hiddenFields = (change: ItemChange): readonly string[] =>
     ? (['title', 'description'] as const).filter((field) => change[field] === undefined)
     : [];
 
-const overruledBy = (fields: readonly string[]) =>
-  fields.length === 0 ? '' : ` (both sides changed ${fieldsInWords(fields)}: Outlook was followed)`;
+/** The fields that both sides changed, by the side that was followed. */
+function overruledIn({ overruled, toBooking }: Extract<Action, { do: 'change' }>): string {
+  const fields = (isOutlook: boolean) => overruled.filter((field) => field in toBooking === isOutlook);
+  const followed = (those: readonly string[], side: string) =>
+    those.length === 0 ? '' : ` (both sides changed ${fieldsInWords(those)}: ${side} was followed)`;
+  return followed(fields(true), 'Outlook') + followed(fields(false), 'the booking system');
+}
 
 /** Of an unmapped event, which shows `item`. */
 export const imported = (unmapped: Unmapped, event: OutlookEvent, item: Item): Settlement =>

@@ -1,6 +1,6 @@
 /** Settlements of writes to Outlook. */
 import { createdWithinMs, itemOf, occupying, sinceCreationMs, type OutlookEvent } from '../../../event.ts';
-import { changedFields, sameItem, type Item } from '../../../item.ts';
+import { changedFields, fieldsInWords, sameItem, type Item } from '../../../item.ts';
 import { never } from '../../store/agreement.ts';
 import type { Settlement } from '../../store/settle.ts';
 import { agreedBut, agreedNow, eventOf, pick, shownOf, type Decision } from '../decision.ts';
@@ -26,6 +26,7 @@ export function outlookTook(decision: Decision, event: OutlookEvent | null): Set
       agreement: action.as === 'cancelled' ? mapped.agreement : never,
       outlookBase: null,
       generation: mapped.generation + 1,
+      reason: discardedBy(action.discarded),
     });
   }
   const before = shownOf(decision);
@@ -101,6 +102,10 @@ const lettersOf = (text: string) =>
     .toLowerCase()
     .replace(/[^\p{L}\p{N}]/gu, '');
 
+/** The reason in the log of a removal that discards edits in Outlook. */
+const discardedBy = (fields: readonly string[] = []): string | null =>
+  fields.length === 0 ? null : `its event was edited in Outlook before: ${fieldsInWords(fields)}`;
+
 /** Another organiser's meeting was declined; `gone`: it did not exist. */
 export const declined = (decision: Decision, answered: 'answered' | 'gone'): Settlement =>
   keep(decision, 'declined', {
@@ -108,6 +113,7 @@ export const declined = (decision: Decision, answered: 'answered' | 'gone'): Set
     status: 'cancelled',
     outlookBase: null,
     intent: answered === 'gone' ? 'remove_again' : null,
+    reason: decision.action.do === 'decline' ? discardedBy(decision.action.discarded) : null,
     generation: decision.mapped.generation + 1,
   });
 
