@@ -209,17 +209,17 @@ export const hintsLater = (db: Queryable, room: LeasedRoom, inMs: number) =>
     'hints_later',
     [inMs],
     `hinted_at = CASE WHEN hinted_at IS NOT NULL THEN greatest(hinted_at, ${soon}) END,
-      hints_retry = hints_retry AND hinted_at > ${soon}`,
+      hints_retry = hints_retry AND coalesce(hinted_at > ${soon}, false)`,
   );
 
 /** The time of the hint of the whole room, before a full scan that answers it; null: there is none. */
 export async function wholeHintOf(db: Queryable, room: LeasedRoom): Promise<string | null> {
-  const { rows } = await db.query<{ at: string }>({
+  const hint = await findRow<{ at: string }>(db, {
     name: 'whole_hint_of',
     text: `SELECT hinted_at::text AS at FROM bridge_hints WHERE resource_mapping_id = $1 AND event_id = ''`,
     values: [room.id],
   });
-  return rows[0]?.at ?? null;
+  return hint?.at ?? null;
 }
 
 /** Deletes the hint of the whole room unless there was another one after `hintedAt`. */
@@ -250,7 +250,7 @@ export async function pullNothing(db: Queryable, room: LeasedRoom): Promise<bool
   const asked = await findRow<{ compare: boolean }>(db, {
     name: 'pull_nothing',
     text: `WITH asked AS (
-        UPDATE bridge_room_state SET pull_due_at = NULL, next_poll_at = NULL, sure_at = NULL, hinted_at = NULL
+        UPDATE bridge_room_state SET pull_due_at = NULL, next_poll_at = NULL, sure_at = NULL, hinted_at = NULL, hints_retry = false
         WHERE resource_mapping_id = $1 AND lease_epoch = $2
         RETURNING resource_mapping_id AS id, coalesce(compare_at <= now(), false) AS compare
       ), dropped AS (DELETE FROM bridge_hints h USING asked a WHERE h.resource_mapping_id = a.id)

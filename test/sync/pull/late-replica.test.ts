@@ -1,5 +1,6 @@
 /** A mailbox whose replica, like delta, shows a change later than its notification. */
 import { expect, test } from 'vitest';
+import { Retryable } from '../../../src/errors.ts';
 import { markRooms } from '../../../src/sync/webhooks/subscription-store.ts';
 import { dinner, heard, open, room, type Rooms } from '../two-way-world.ts';
 
@@ -76,6 +77,22 @@ test('a new event that never shows is given up', async () => {
   }
   expect(w.outlook.reads.length).toBeLessThan(12);
   expect(await w.db.query('SELECT FROM bridge_room_state WHERE hinted_at IS NOT NULL')).toEqual([]);
+});
+
+test('a failed full scan of a room that is not followed any more is repeated, although a hint waited', async () => {
+  await using w = await openLagging();
+  await hint(w, 'gone');
+  await drainRoom(w);
+  await w.db.query(`UPDATE bridge_resource_mappings SET sync_direction = 'booking_to_outlook'`);
+  await w.settle();
+  await w.notify();
+  await w.settle();
+  await w.db.query('UPDATE bridge_room_state SET compare_at = now(), pull_due_at = now()');
+  w.outlook.failList(new Retryable('Graph says 504', { reach: 'room' }));
+  await drainRoom(w);
+  expect(
+    await w.db.query('SELECT hinted_at, hints_retry FROM bridge_room_state WHERE pull_due_at > now()'),
+  ).toEqual([{ hinted_at: null, hints_retry: false }]);
 });
 
 test('a hint does not wait for the next read of an earlier one', async () => {
