@@ -81,6 +81,7 @@ function print({ matches, resources, rooms }: Matched, applied: number, options:
       count: matches.length,
       matches: matches.map(({ resource, room, score, sure }) => ({
         resource_id: resource.id,
+        ...(resource.key === null ? {} : { resource_key: resource.key }),
         resource_name: resource.name,
         building: resource.building,
         outlook_item_id: room.mailbox,
@@ -99,7 +100,7 @@ function print({ matches, resources, rooms }: Matched, applied: number, options:
         table(
           ['RESOURCE', 'NAME', 'BUILDING', 'OUTLOOK ROOM', 'MAILBOX', 'SIMILARITY'],
           matches.map(({ resource, room, score, sure }) => [
-            resource.id,
+            resource.key ?? resource.id,
             resource.name,
             resource.building,
             room.name,

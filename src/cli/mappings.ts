@@ -142,6 +142,8 @@ export async function store(db: Queryable, pair: Pair): Promise<Done> {
 
 export interface Resource {
   readonly id: number;
+  /** Null: its id is the number. */
+  readonly key: string | null;
   readonly name: string;
   readonly building: string | null;
   readonly active: boolean;
@@ -157,7 +159,7 @@ export async function readResources(db: Queryable): Promise<Resource[] | null> {
   if (!known[0]!.known) return null;
   await db.query('SELECT bridge_number_resources()');
   const { rows } = await db.query<Resource>(
-    `SELECT resource_id AS id, name, building, active FROM bridge_resources ORDER BY name, resource_id LIMIT $1`,
+    `SELECT resource_id AS id, bridge_key_of('', resource_id) AS key, name, building, active FROM bridge_resources ORDER BY name, resource_id LIMIT $1`,
     [mostResources],
   );
   return rows;

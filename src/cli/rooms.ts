@@ -42,6 +42,7 @@ export async function resumeRoom(
   });
   return print(room, changed, options, changed ? 'active again' : 'not paused', [
     'Both sides are compared first, so changes made meanwhile are synchronized without duplicates.',
+    ...(options.wait === true ? [settledText] : []),
   ]);
 }
 
@@ -86,9 +87,11 @@ export async function resyncRooms(
     return ids.length;
   });
   if (options.json === true) sayJson({ success: true, rooms: count });
+  else if (options.wait === true)
+    say(`${count === 1 ? '1 room was' : `${count} rooms were`} compared on both sides again. ${settledText}`);
   else
     say(
-      `${count === 1 ? '1 room is' : `${count} rooms are`} compared on both sides again${options.wait === true ? '' : ' (--wait shows the progress)'}.`,
+      `${count === 1 ? '1 room is' : `${count} rooms are`} compared on both sides again (--wait shows the progress).`,
     );
   return 0;
 }
@@ -118,6 +121,9 @@ function print(
   }
   return 0;
 }
+
+/** The closing line after `settled`: into a pipe there is no progress bar. */
+const settledText = 'The comparison is complete, and no work is left.';
 
 const pollMs = 300;
 /** Without progress for this time no daemon is working. */

@@ -65,6 +65,14 @@ const fileRoute = createRoute({
   },
 });
 
+const iconRoute = createRoute({
+  method: 'get',
+  path: '/favicon.ico',
+  tags: ['Dashboard'],
+  summary: 'The icon of the dashboard',
+  responses: { 200: { description: 'The icon.', content: { '*/*': { schema: z.string() } } } },
+});
+
 export function dashboardRoutes({ keys, timezone }: DashboardParts) {
   const text = readFileSync(own('index.html'), 'utf8');
   const shown = keys.length === 0 ? text : text.replace(/ data-without-key\s+hidden/, '');
@@ -86,6 +94,11 @@ export function dashboardRoutes({ keys, timezone }: DashboardParts) {
       });
     });
   }
+  // browsers ask for it on pages that name no icon
+  const icon = readFileSync(own('icon.svg'), 'utf8');
+  routes.openapi(iconRoute, (c) =>
+    c.body(icon, 200, { 'Content-Type': 'image/svg+xml', 'Cache-Control': 'max-age=86400' }),
+  );
   return routes.openapi(fileRoute, (c) => {
     const { file } = c.req.valid('param');
     const [text, type] = texts.get(file) ?? [];

@@ -127,6 +127,17 @@ test('pairs are proposed by name, as a table, as CSV, as SQL; nothing is written
   expect(await mapped(office)).toHaveLength(3);
 });
 
+test('pairs are proposed with the key of a resource, where it has one', async () => {
+  await using office = await openOffice();
+  await office.db.query(`INSERT INTO bridge_key (kind, id, key) VALUES ('', 103, 'room-floyen')`);
+  expect((await office.run('mappings', 'match')).out).toMatch(/room-floyen +Møterom Fløyen +Rådhuset/);
+  expect((await office.run('mappings', 'match', '--json')).json()).toMatchObject({
+    matches: expect.arrayContaining([
+      expect.objectContaining({ resource_id: 103, resource_key: 'room-floyen' }),
+    ]),
+  });
+});
+
 test('--apply maps what is sure, and what it printed as CSV can be imported', async () => {
   await using office = await openOffice();
   office.tenant.addRoom({ upn: 'hall-a@bergen.example', name: 'Hall A' });

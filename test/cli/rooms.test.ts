@@ -79,7 +79,26 @@ test('--wait ends when the room is compared', async () => {
     (room) => room?.['due'] === true,
   );
   await compared(office); // as a daemon would
-  expect(await waiting).toMatchObject({ code: 0, out: '1 room is compared on both sides again.\n' });
+  expect(await waiting).toMatchObject({
+    code: 0,
+    out: '1 room was compared on both sides again. The comparison is complete, and no work is left.\n',
+  });
+});
+
+test('resume --wait says when the room is compared', async () => {
+  await using office = await openOffice();
+  await office.map(101);
+  await compared(office);
+  await office.run('pause', '101');
+  const waiting = office.run('resume', '101', '--wait');
+  await until(
+    () => state(office),
+    (room) => room?.['active'] === 1,
+  );
+  await compared(office);
+  expect((await waiting).out).toMatch(
+    /is active again.*The comparison is complete, and no work is left\.\n$/s,
+  );
 });
 
 test('--wait without a daemon ends with a word about it', { timeout: 60_000 }, async () => {

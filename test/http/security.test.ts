@@ -268,3 +268,10 @@ test('a forged request id does not get into the log', async () => {
   const answer = await api.raw('/health', { 'x-request-id': 'a b {"level":60}' });
   expect(answer.headers['x-request-id']).toMatch(/^[\w-]{36}$/);
 });
+
+test('the icon that browsers ask for on pages without a link to one is that of the dashboard', async () => {
+  const answer = await api.app.request('/favicon.ico', withKey);
+  expect(answer.status).toBe(200);
+  expect(answer.headers.get('content-type')).toBe('image/svg+xml');
+  expect(await answer.text()).toContain('<svg');
+});
