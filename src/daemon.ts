@@ -164,6 +164,7 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
     webhookBaseUrl: config.webhookBaseUrl,
     start,
     planner,
+    autoSync: config.autoSync,
     stopping: stopping.signal,
   });
   const served = opened.use(await serveApp(app, config.http));

@@ -1,6 +1,8 @@
 /** Imports from Outlook: waiting events, imported ones, and an immediate import. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { everything, type ImportRow, type Imports } from '../sync/manual/imports.ts';
+import { everything, type ImportChoice, type ImportRow, type Imports } from '../sync/manual/imports.ts';
+import type { Planner } from '../sync/plan/plan.ts';
+import type { Planned } from '../sync/plan/plan-words.ts';
 import type { Polling } from '../sync/manual/polling.ts';
 import { Invalid } from '../errors.ts';
 import { mappingColumns } from './mapping-schema.ts';
@@ -9,27 +11,32 @@ import { answeredId, answers, instantOrNull, limit, newRoutes, resourceId } from
 export interface BookingParts {
   readonly imports: Imports;
   readonly polling: Polling;
+  readonly planner: Planner;
+  /** With false, nothing reads Outlook until it is requested. */
+  readonly autoSync: boolean;
+  /** The booking system's time zone. */
+  readonly timezone: string;
   readonly stopping: AbortSignal;
 }
 
 const tags = ['Imports'];
 
 const wallTime = z.string().nullable().openapi({ example: '2026-01-13 14:00:00' });
-const importSchema = z
-  .object({
-    id: z.number().int(),
-    ...mappingColumns,
-    outlook_event_id: z.string(),
-    sync_status: z.string().openapi({
-      description:
-        'imported: pending; conflict: a person has to decide; error: the booking system refused it; synced: done',
-    }),
-    start_time: wallTime,
-    end_time: wallTime,
-    noticed_at: instantOrNull,
-    imported_at: instantOrNull,
-  })
-  .openapi('ImportedEvent');
+const importColumns = {
+  id: z.number().int(),
+  ...mappingColumns,
+  outlook_event_id: z.string(),
+  sync_status: z.string().openapi({
+    description:
+      'imported: pending; conflict: a person has to decide; error: the booking system refused it; synced: done',
+  }),
+  start_time: wallTime,
+  end_time: wallTime,
+  noticed_at: instantOrNull,
+  imported_at: instantOrNull,
+};
+const importSchema = z.object(importColumns).openapi('ImportedEvent');
+const foundSchema = z.object({ ...importColumns, id: z.number().int().nullable() }).openapi('EventToImport');
 
 const listSchema = z.object({
   success: z.literal(true),
@@ -135,9 +142,19 @@ const outlookEventsRoute = createRoute({
   tags,
   summary: 'Events in Outlook between two dates that are not in the booking system',
   request: { query: dated },
+  description:
+    'With AUTO_SYNC=off the calendars are read first, for 20 s at most; nothing is stored. An event that was found so has no id yet.',
   responses: answers(
     'Soonest first.',
-    z.object({ success: z.literal(true), count: z.number().int(), events: z.array(importSchema) }),
+    z.object({
+      success: z.literal(true),
+      count: z.number().int(),
+      events: z.array(foundSchema),
+      unread: z
+        .array(z.string())
+        .optional()
+        .openapi({ description: 'Calendars that could not be read in time.' }),
+    }),
   ),
 });
 
@@ -165,7 +182,8 @@ const fromOutlookRoute = createRoute({
   ),
 });
 
-export function bookingRoutes({ imports, polling, stopping }: BookingParts) {
+export function bookingRoutes(parts: BookingParts) {
+  const { imports, polling, stopping } = parts;
   const waiting = (request: Request) => AbortSignal.any([request.signal, stopping]);
   return newRoutes()
     .openapi(processRoute, async (c) => {
@@ -196,8 +214,15 @@ export function bookingRoutes({ imports, polling, stopping }: BookingParts) {
       return c.json({ success: true as const, statistics }, 200);
     })
     .openapi(outlookEventsRoute, async (c) => {
-      const rows = await imports.pending(datedChoice(c.req.valid('query')));
-      return c.json({ success: true as const, count: rows.length, events: rows }, 200);
+      const wanted = datedChoice(c.req.valid('query'));
+      const rows = await imports.pending(wanted);
+      if (parts.autoSync) return c.json({ success: true as const, count: rows.length, events: rows }, 200);
+      const { found, unread } = await readUnknown(parts, wanted, waiting(c.req.raw));
+      const known = new Set(rows.map(({ outlook_event_id }) => outlook_event_id));
+      const events = [...rows, ...found.filter((one) => !known.has(one.outlook_event_id))]
+        .toSorted((a, b) => ((a.start_time ?? '') < (b.start_time ?? '') ? -1 : 1))
+        .slice(0, wanted.limit);
+      return c.json({ success: true as const, count: events.length, events, unread }, 200);
     })
     .openapi(fromOutlookRoute, async (c) => {
       const query = c.req.valid('query');
@@ -222,6 +247,52 @@ export function bookingRoutes({ imports, polling, stopping }: BookingParts) {
       return c.json({ success: true as const, message, results }, 200);
     });
 }
+
+/** Rooms not reached within this time are not read. */
+const readWithinMs = 18_000;
+
+/** The events that a sync would import, read from Outlook now, and the calendars that could not be read. */
+async function readUnknown(
+  { planner, timezone }: BookingParts,
+  { resourceId, from, to }: ImportChoice,
+  signal: AbortSignal,
+) {
+  const wish = { resourceId, itemsMost: Number.POSITIVE_INFINITY, withinMs: readWithinMs };
+  const rooms = (await planner.plan(wish, signal))?.rooms ?? [];
+  const wall = (at: string | null) => (at === null ? null : wallTimeIn(timezone, at));
+  const found = rooms.flatMap(({ resource_id, outlook_item_id, items }) =>
+    items.filter(isUnknown).map((one) => ({
+      id: null,
+      resource_id,
+      outlook_item_id,
+      outlook_event_id: one.outlook_event_id,
+      reservation_type: null,
+      reservation_id: null,
+      sync_status: 'imported',
+      title: one.title,
+      start_time: wall(one.starts_at),
+      end_time: wall(one.ends_at),
+      error_message: null,
+      hint: null,
+      noticed_at: null,
+      imported_at: null,
+    })),
+  );
+  const isWanted = ({ start_time: start, end_time: end }: (typeof found)[number]) =>
+    (from === null || (end ?? '') > from) && (to === null || (start ?? '').slice(0, 10) <= to);
+  const unread = rooms.filter(({ state }) => state !== 'planned').map((room) => room.outlook_item_id);
+  return { found: found.filter(isWanted), unread };
+}
+
+/** An event without a reservation. */
+const isUnknown = (one: Planned): one is Planned & { readonly outlook_event_id: string } =>
+  ['import', 'conflict', 'waiting'].includes(one.action) &&
+  one.reservation_id === null &&
+  one.outlook_event_id !== null;
+
+/** 'YYYY-MM-DD HH:MM:SS' */
+const wallTimeIn = (timeZone: string, at: string): string =>
+  new Date(at).toLocaleString('sv-SE', { timeZone });
 
 const choiceOf = (query: z.output<typeof choice>) => ({
   ...everything,

@@ -160,6 +160,7 @@ export async function openApi(options: ApiOptions = {}) {
     subscriptions: createSubscriptionRequests({ db, waitMs: options.waitMs ?? 20_000 }),
     webhookBaseUrl: 'https://sync.example.org',
     start: createStart({ db, mode: 'sync' }),
+    autoSync: true,
     planner: createPlanner({
       db,
       outlook: () => rooms.outlook.side,

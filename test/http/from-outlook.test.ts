@@ -221,3 +221,26 @@ const json = (body: object): RequestInit => ({
   headers: { 'content-type': 'application/json' },
   body: JSON.stringify(body),
 });
+
+test('with AUTO_SYNC=off the events that Outlook alone has are read when they are asked for, and nothing is stored', async () => {
+  await using api = await openApi({ change: { autoSync: false } });
+  await api.settle();
+  const event = api.outlook.put(mailbox, item(api, 'Kor'), null);
+  const before = await api.db.query('SELECT count(*)::int AS n FROM bridge_mappings');
+  const { body } = await api.call('GET', '/sync/outlook-events');
+  expect(body).toMatchObject({
+    count: 1,
+    events: [{ id: null, outlook_event_id: event.id, title: 'Kor', resource_id: 101, reservation_id: null }],
+    unread: [],
+  });
+  const { start_time: start } = (body as { events: { start_time: string }[] }).events[0]!;
+  expect(start).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:00$/);
+  const on = (from: string, to: string) =>
+    api.call('GET', `/sync/outlook-events?from_date=${from}&to_date=${to}`);
+  expect((await on(start.slice(0, 10), start.slice(0, 10))).body).toMatchObject({ count: 1 });
+  expect((await on('2020-01-01', '2020-01-02')).body).toMatchObject({ count: 0 });
+  expect(await api.db.query('SELECT count(*)::int AS n FROM bridge_mappings')).toEqual(before);
+  expect(await api.db.query(`SELECT FROM bb_event WHERE name = 'Kor'`)).toEqual([]);
+  await api.call('POST', '/sync/from-outlook');
+  expect((await api.call('GET', '/sync/outlook-events')).body).toMatchObject({ count: 0 });
+});
