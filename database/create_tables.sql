@@ -2489,10 +2489,10 @@ CREATE OR REPLACE FUNCTION bridge_room_is_free(room_id integer, retry_at timesta
     AND (NOT asked_only OR asked_at IS NOT NULL) AND NOT room_id = ANY (held)
 $free$;
 
--- The epoch of a lease that this transaction takes. It is not used again if the transaction is rolled back after its answer, because
--- the number of a transaction is not.
+-- The epoch of a lease that this transaction takes: microseconds, so that it is not used again if the transaction is rolled back after
+-- its answer. (The number of the transaction is lower than former ones in a database that was restored in another cluster.)
 CREATE OR REPLACE FUNCTION bridge_next_epoch(epoch bigint) RETURNS bigint LANGUAGE sql STABLE AS $next$
-  SELECT greatest(epoch + 1, pg_current_xact_id()::text::bigint)
+  SELECT greatest(epoch + 1, (extract(epoch FROM now()) * 1000000)::bigint)
 $next$;
 
 -- Whether an event of the room was reported as removed, and that is not decided about yet.
@@ -4412,7 +4412,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'a57bcea839649509f439b827592f91ddeb448f06ebab9ab6a9298008e331c1fa ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '95e9a3f2a42951896828980a77e19f8a74781983793c1ec97b7e0bdbd7f25c63 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
