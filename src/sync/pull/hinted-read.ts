@@ -54,6 +54,33 @@ export async function readHinted(
   return observed.mapped.length + observed.unmapped.length;
 }
 
+const versionsOf = ({ etag }: Hint) => etag?.split(' ') ?? [];
+
+/**
+ * Answers the hints of own writes, however many: they need no read, and do not delay the others. Returns the others.
+ */
+export async function answerOwnWrites(
+  { db, ownWrites }: PullContext,
+  room: LeasedRoom,
+  hints: readonly Hint[],
+): Promise<readonly Hint[]> {
+  const own = hints.filter(
+    (hint) =>
+      !hint.deleted &&
+      hint.etag !== null &&
+      versionsOf(hint).every((version) => ownWrites.has(hint.eventId, version)),
+  );
+  if (own.length === 0) return hints;
+  const ids = own.map(({ eventId }) => eventId);
+  const mappings = await knownEvents(db, room, ids, []);
+  const settled = new Set(mappings.filter(({ news }) => news === null).map(({ eventId }) => eventId));
+  const answered = new Set(own.filter(({ eventId }) => settled.has(eventId)));
+  if (answered.size === 0) return hints;
+  const done = [...answered].map((hint) => ({ hint, againMs: null }));
+  await storeHinted(db, room, new Date(), nothing, done);
+  return hints.filter((hint) => !answered.has(hint));
+}
+
 /** The hinted events as a page of delta would show them, and what becomes of the hints. */
 async function readEach(
   { db, outlook, ownWrites }: PullContext,
@@ -83,7 +110,8 @@ async function readEach(
   }
 
   /** Returns the delays of further reads; empty: the hint is answered. */
-  async function readOne({ eventId, deleted, etag, hintedAt, misses }: Hint): Promise<readonly number[]> {
+  async function readOne(hint: Hint): Promise<readonly number[]> {
+    const { eventId, deleted, etag, hintedAt, misses } = hint;
     const mapping = byEvent.get(eventId);
     if (deleted) {
       const isDone = mapping === undefined || mapping.status === 'cancelled' || mapping.news === 'gone';
@@ -91,7 +119,7 @@ async function readEach(
       return isDone ? [] : staleAgainMs;
     }
     const isKnown = (version: string) => version === mapping?.etag || ownWrites.has(eventId, version);
-    const areKnown = etag !== null && etag.split(' ').every(isKnown);
+    const areKnown = etag !== null && versionsOf(hint).every(isKnown);
     if (mapping?.news === null && areKnown) return [];
     // a series is read as a whole by `observe`
     if (masters.has(eventId)) rows.push(rowById(eventId, 'seriesMaster', null));

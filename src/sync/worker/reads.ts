@@ -14,7 +14,7 @@ import { createAddresses } from '../pull/addresses.ts';
 import { RoomHeld, createClaimCheck, type ClaimCheck } from '../pull/claim-check.ts';
 import { deltaRound } from '../pull/delta-round.ts';
 import { fullScan } from '../pull/full-scan.ts';
-import { readHinted } from '../pull/hinted-read.ts';
+import { answerOwnWrites, readHinted } from '../pull/hinted-read.ts';
 import type { PullContext } from '../pull/observe.ts';
 import { createSpacing } from '../pull/poll-spacing.ts';
 import { failingAs } from '../store/failing.ts';
@@ -154,13 +154,14 @@ export function createReads(options: ReadsOptions) {
 
   /** Reads the hinted events, and a delta round if requested. After a failure the hints remain. */
   async function readChanges(room: LeasedRoom, changes: Requested, signal: AbortSignal): Promise<Changed> {
-    let { pulls, hints } = changes;
+    let { pulls } = changes;
     let pulled = nothingChanged;
     try {
+      let hints = await answerOwnWrites(context, room, changes.hints);
       if (asksFirst(room, hints)) {
         pulled = await pull(context, room, signal);
         pulls = false;
-        ({ hints } = await findRequested(db, room));
+        hints = await answerOwnWrites(context, room, (await findRequested(db, room)).hints);
       }
       const hinted = hints.length > 0 ? await readHinted(context, room, hints, signal) : 0;
       if (pulls) pulled = await pull(context, room, signal);
