@@ -95,17 +95,20 @@ BEGIN
     SELECT s.resource_mapping_id FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
     WHERE s.resource_mapping_id IN (SELECT h.resource_mapping_id FROM bridge_hints h)
       AND (s.hinted_at IS NULL AND EXISTS (SELECT FROM bridge_hints h WHERE h.resource_mapping_id = r.id AND h.event_id <> '')
-        OR s.compare_at IS NULL AND EXISTS (SELECT FROM bridge_hints h WHERE h.resource_mapping_id = r.id AND h.event_id = ''))
+        -- a scan of the schedule, which may be minutes off, does not replace it
+        OR (s.compare_at IS NULL OR s.pull_due_at IS NULL AND s.lease_owner IS NULL)
+          AND EXISTS (SELECT FROM bridge_hints h WHERE h.resource_mapping_id = r.id AND h.event_id = ''))
       AND r.active = 1 AND r.sync_direction <> 'booking_to_outlook'
     ORDER BY 1 FOR UPDATE OF s SKIP LOCKED
   LOOP
     UPDATE bridge_room_state s SET hinted_at = h.at, sure_at = coalesce(s.sure_at, now() + sure_ms * interval '1 millisecond')
     FROM (SELECT min(coalesce(read_after, hinted_at)) AS at FROM bridge_hints WHERE resource_mapping_id = room AND event_id <> '') h
     WHERE s.resource_mapping_id = room AND s.hinted_at IS NULL AND h.at IS NOT NULL;
-    UPDATE bridge_room_state s SET compare_at = scan.at, pull_due_at = least(s.pull_due_at, scan.at)
+    UPDATE bridge_room_state s SET compare_at = coalesce(s.compare_at, scan.at), pull_due_at = least(s.pull_due_at, greatest(scan.at, s.compare_at))
     FROM bridge_room_state t
     CROSS JOIN LATERAL (SELECT greatest(now(), t.baselined_at + interval '30 seconds') AS at) scan
-    WHERE s.resource_mapping_id = room AND t.resource_mapping_id = room AND s.compare_at IS NULL
+    WHERE s.resource_mapping_id = room AND t.resource_mapping_id = room
+      AND (s.compare_at IS NULL OR s.pull_due_at IS NULL AND s.lease_owner IS NULL)
       AND EXISTS (SELECT FROM bridge_hints h WHERE h.resource_mapping_id = room AND h.event_id = '');
     marked := marked + 1;
   END LOOP;

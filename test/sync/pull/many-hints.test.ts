@@ -154,6 +154,19 @@ describe('more hints than a room may have', () => {
     expect(second).toEqual({ due: true });
   });
 
+  test('do not wait for the full scan of the schedule, which is spread over minutes', async () => {
+    await using w = await open();
+    await hint(w, gone(hintsKeptMost + 1));
+    await w.db
+      .query(`UPDATE bridge_room_state SET compare_at = now(), next_poll_at = now() + interval '9 minutes',
+      baselined_at = now() - interval '1 hour', hinted_at = NULL, sure_at = NULL`);
+    await w.db.query(`DELETE FROM bridge_hints WHERE event_id <> ''`);
+    await markHinted(w.db.pool);
+    await w.settle();
+    expect(await stored(w)).toEqual([]);
+    expect(await w.db.query('SELECT FROM bridge_room_state WHERE compare_at IS NULL')).toHaveLength(1);
+  });
+
   test('that come during the full scan need another one', async () => {
     await using w = await open();
     await hint(w, gone(hintsKeptMost + 1));
