@@ -1,7 +1,18 @@
 /** An event that was read a moment ago is used once, never after our own change, and for nothing that could discard a later edit. */
 import { describe, expect, test } from 'vitest';
 import type { Item } from '../../src/item.ts';
-import { at, conflicts, dinner, heard, open, room, shown, titles, type Rooms } from './two-way-world.ts';
+import {
+  at,
+  conflicts,
+  dinner,
+  heard,
+  open,
+  resolve,
+  room,
+  shown,
+  titles,
+  type Rooms,
+} from './two-way-world.ts';
 
 test('an event that was read before our own change of it is not taken for an edit in Outlook', async () => {
   await using w = await open();
@@ -96,16 +107,31 @@ describe('an event that was read a moment ago, and edited since without a report
     expect((await w.reserved()).find((one) => one.type === below.type)!.item).toMatchObject(moved);
   });
 
-  test('is read before it gives way to a reservation', async () => {
+  test('is read before it gives way to a reservation, as a person chose', async () => {
+    await using w = await open();
+    await shown(w);
+    const item = dinner({ startsAt: at(3, '17:30'), endsAt: at(3, '18:30') });
+    const event = w.outlook.put(room, item, null);
+    await heard(w);
+    expect(await conflicts(w)).toMatchObject([{ kind: 'overlap' }]);
+    editAfterRead(w, event.id, { startsAt: at(3, '20:00'), endsAt: at(3, '22:00') });
+    await resolve(w, 'booking');
+    expect(w.outlook.in(room)).toHaveLength(2);
+  });
+
+  test('is deleted for the cancellation of its reservation, and the log names the edit', async () => {
     await using w = await open();
     const { reservation, event } = await shown(w);
     await w.desk.cancel(reservation);
     await w.settle();
     // a late create of the cancelled reservation
     const late = w.outlook.put(room, event.item!, event.properties);
-    editAfterRead(w, late.id, { startsAt: at(3, '20:00'), endsAt: at(3, '22:00') });
+    editAfterRead(w, late.id, { title: 'Quartet' });
     await hinted(w, late.id);
-    expect(w.outlook.in(room)).toMatchObject([{ id: late.id, item: { startsAt: at(3, '20:00') } }]);
+    expect(w.outlook.in(room)).toEqual([]);
+    expect(await w.db.query('SELECT reason FROM bridge_log ORDER BY id DESC LIMIT 1')).toEqual([
+      { reason: 'its event was edited in Outlook before: title' },
+    ]);
   });
 });
 

@@ -198,7 +198,11 @@ async function carryOut(
     case 'attach-to':
       return await attached(options, read, attachmentTo(action.reservation, event));
     case 'take-out':
-      return await takeOut(options, read, signal, action.isOwnCreate === true ? { ownCreate } : {});
+      return await takeOut(options, read, signal, {
+        ...(action.isOwnCreate === true ? { ownCreate } : {}),
+        // taken out without a person's choice
+        isCancelled: unmapped.resolution === null,
+      });
     case 'flag':
       return settle(flagged(unmapped, event, action.conflict, action.message));
     case 'wait':

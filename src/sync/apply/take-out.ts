@@ -1,7 +1,7 @@
 /** Removal of an unmapped event from a room: ours is deleted, another organiser's meeting declined. */
 import { Permanent } from '../../errors.ts';
 import { itemOf } from '../../event.ts';
-import { sameItem } from '../../item.ts';
+import { changedFields } from '../../item.ts';
 import { decideDetached } from '../decide/decide-unmapped.ts';
 import { attach, attachmentBack } from '../match/attach.ts';
 import { readDetachedReservation } from '../match/candidates.ts';
@@ -18,15 +18,21 @@ import {
   type UnmappedEvent,
 } from './settlement/unmapped.ts';
 import { cancelledComment } from './into-outlook.ts';
+import { discardedBy } from './settlement/written.ts';
 
 interface TakeOutOptions {
   /** To the organiser of a declined meeting. */
   readonly comment?: string | undefined;
   /** The generation of the unrecorded create of ours that made it. */
   readonly ownCreate?: number | null;
+  /** Its reservation is cancelled. */
+  readonly isCancelled?: boolean;
 }
 
-/** Throws as the calls do. An event that was edited since it was read is decided about again. */
+/**
+ * Throws as the calls do. An event that was edited since it was read is decided about again, unless its reservation is cancelled: the
+ * cancellation wins, and the log names the edited fields.
+ */
 export async function takeOut(
   context: UnmappedContext,
   { room, unmapped, event, item }: UnmappedEvent,
@@ -34,6 +40,7 @@ export async function takeOut(
   {
     comment = 'The room is not available: the booking system keeps its reservation.',
     ownCreate = null,
+    isCancelled = false,
   }: TakeOutOptions = {},
 ): Promise<Outcome> {
   const reads = readsOf(context, room);
@@ -43,17 +50,19 @@ export async function takeOut(
     return outcome({ settlements: [dropped(unmapped, 'forgotten', reason)] });
   }
   const shows = now === null ? null : itemOf(now.shows);
-  if (shows !== null && !sameItem(shows, item)) return outcome({ settlements: [readLater(unmapped)] });
+  const edited = shows === null ? [] : Object.keys(changedFields(item, shows));
+  if (edited.length > 0 && !isCancelled) return outcome({ settlements: [readLater(unmapped)] });
   if (!event.isOrganizer) {
     await context.outlook.respond(room, event.id, 'decline', comment, signal);
-    return outcome({ settlements: [dropped(unmapped, 'declined', comment)] });
+    return outcome({ settlements: [dropped(unmapped, 'declined', discardedBy(edited) ?? comment)] });
   }
   await remove(event.id, reads, signal);
   if (ownCreate !== null) {
     const create = { ...event.properties!, generation: ownCreate };
-    return outcome({ settlements: [createTakenOut(unmapped, create)] });
+    const settled = createTakenOut(unmapped, create);
+    return outcome({ settlements: [{ ...settled, reason: discardedBy(edited) ?? settled.reason }] });
   }
-  const reason = 'it gives way to the reservation in the booking system';
+  const reason = discardedBy(edited) ?? 'it gives way to the reservation in the booking system';
   return outcome({ settlements: [dropped(unmapped, 'deleted', reason)] });
 }
 
@@ -93,6 +102,7 @@ export async function detachedOutcome(
   if (action === 'take-out')
     return await takeOut(context, read, signal, {
       comment: where === 'cancelled' ? cancelledComment : undefined,
+      isCancelled: where === 'cancelled',
     });
   if (action === 'wait') return outcome({ settlements: [stillDetached(unmapped, event, item)] });
   const detached = { id: id!, revision, eventId, booking: booking! };

@@ -103,7 +103,7 @@ const lettersOf = (text: string) =>
     .replace(/[^\p{L}\p{N}]/gu, '');
 
 /** The reason in the log of a removal that discards edits in Outlook. */
-const discardedBy = (fields: readonly string[] = []): string | null =>
+export const discardedBy = (fields: readonly string[] = []): string | null =>
   fields.length === 0 ? null : `its event was edited in Outlook before: ${fieldsInWords(fields)}`;
 
 /** Another organiser's meeting was declined; `gone`: it did not exist. */
