@@ -2035,9 +2035,6 @@ BEGIN
       OFFSET 0) i
     OFFSET 0) j
     OFFSET 0) e;
-  IF cardinality(rooms) > 1 THEN
-    rooms := ARRAY(SELECT DISTINCT r FROM unnest(rooms) r);
-  END IF;
   IF are_touched THEN
     UPDATE bridge_mappings m
     SET present = s.active, starts_at = s.begins, ends_at = s.ends, priority_level = s.priority, booking_digest = s.digest,
@@ -2082,6 +2079,10 @@ BEGIN
     changed := changed || made;
     rooms := rooms || made_in;
     items := items || made_items;
+  END IF;
+  -- each room once: bridge_lease leases all of them
+  IF cardinality(rooms) > 1 THEN
+    rooms := ARRAY(SELECT DISTINCT r FROM unnest(rooms) r);
   END IF;
   IF array_position(reservations, NULL) IS NOT NULL THEN
     UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now(), updated_at = now(),
@@ -4415,7 +4416,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '787088e12103e65351b11138aa5bc65c811a226412e2bb719cfcdcd4b51cff0f ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '8a570fb46065d3b43ad45a6ef90ea9619b28ddad6c4acc75ecaba3468b3131ec ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -144,9 +144,6 @@ BEGIN
       OFFSET 0) i
     OFFSET 0) j
     OFFSET 0) e;
-  IF cardinality(rooms) > 1 THEN
-    rooms := ARRAY(SELECT DISTINCT r FROM unnest(rooms) r);
-  END IF;
   IF are_touched THEN
     UPDATE bridge_mappings m
     SET present = s.active, starts_at = s.begins, ends_at = s.ends, priority_level = s.priority, booking_digest = s.digest,
@@ -191,6 +188,10 @@ BEGIN
     changed := changed || made;
     rooms := rooms || made_in;
     items := items || made_items;
+  END IF;
+  -- each room once: bridge_lease leases all of them
+  IF cardinality(rooms) > 1 THEN
+    rooms := ARRAY(SELECT DISTINCT r FROM unnest(rooms) r);
   END IF;
   IF array_position(reservations, NULL) IS NOT NULL THEN
     UPDATE bridge_room_state SET reconciled_at = NULL, push_due_at = now(), updated_at = now(),

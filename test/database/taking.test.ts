@@ -24,6 +24,21 @@ describe('taking', () => {
     );
   });
 
+  test('a room with a changed and a new reservation is leased once', async () => {
+    await using db = await open();
+    await db.query(event(1));
+    await fold(db);
+    await allSynced(db);
+    await db.query(
+      `BEGIN; UPDATE bb_event SET name = 'Choir' WHERE id = 1; ${event(2, { from: 14, to: 15 })}; COMMIT`,
+    );
+    const { rooms } = await take(db.pool, { changedFirst: true });
+    assert.deepEqual(
+      rooms.map(({ id, due }) => [id, due.length]),
+      [[1, 2]],
+    );
+  });
+
   test('the backfill comes in the order of priority and start', async () => {
     await using db = await open();
     await db.query(
