@@ -37,7 +37,9 @@ describe.skipIf(chromiumPath === null)('keys on the page', () => {
     const { stage: opened, key, resource } = await openBooked();
     await using stage = opened;
     await stage.db.query(
-      'UPDATE bridge_mappings SET booking_seen = NULL, booking_base = NULL, outlook_base = NULL, outlook_seen = NULL',
+      `UPDATE bridge_mappings SET booking_seen = NULL, booking_base = NULL, outlook_base = NULL, outlook_seen = NULL;
+       ALTER TABLE campus_booking DISABLE TRIGGER USER;
+       DELETE FROM campus_booking`,
     );
     await using page = await browser.visit(`${stage.url}/#/room/${resource}`);
     const sheet = page.locator('#room');
