@@ -1,6 +1,6 @@
 import { assert, test } from 'vitest';
 import fc from 'fast-check';
-import { backOffMs } from '../src/back-off.ts';
+import { backOffMs, slowBackOffMs } from '../src/back-off.ts';
 
 const attempt = fc.nat({ max: 100_000 });
 const random = fc.double({ min: 0, max: 1, noNaN: true });
@@ -33,5 +33,11 @@ test('two daemons that fail together do not come back together', () => {
       fc.pre(Math.abs(r1 - r2) > 0.01);
       return Math.abs(backOffMs(n, r1) - backOffMs(n, r2)) >= 1;
     }),
+  );
+});
+
+test('a slow try is never more than ten minutes away', () => {
+  fc.assert(
+    fc.property(attempt, random, (n, r) => slowBackOffMs(n, r) >= 30_000 && slowBackOffMs(n, r) <= 600_000),
   );
 });

@@ -149,7 +149,8 @@ function printHistory({ mapping, explained }: History, zone: string): void {
   say(
     `\n  ${paint('bold', oneLine(mapping.room))} (resource ${mapping.resource_id}): ${mapping.sync_status}${paused}`,
   );
-  if (mapping.due_at !== null) say(`    due at ${at(mapping.due_at)}`);
+  if (mapping.due_at !== null)
+    say(`    ${mapping.sync_status === 'error' ? 'tried again' : 'due'} at ${at(mapping.due_at)}`);
   if (mapping.error_message !== null) say(paint('red', `    ${oneLine(mapping.error_message)}`));
   if (mapping.hint !== null) say(`    ${oneLine(mapping.hint)}`);
   if (standing !== null) {

@@ -28,11 +28,14 @@ const importColumns = {
   outlook_event_id: z.string(),
   sync_status: z.string().openapi({
     description:
-      'imported: pending; conflict: a person has to decide; error: the booking system refused it; synced: done',
+      'imported: pending; conflict: a person has to decide; error: the booking system refused it, or failed and is tried again at `due_at`; synced: done',
   }),
   start_time: wallTime,
   end_time: wallTime,
   noticed_at: instantOrNull,
+  due_at: instantOrNull.openapi({
+    description: 'The time of the next try; null: a person has to act first, or it is done.',
+  }),
   imported_at: instantOrNull,
 };
 const importSchema = z.object(importColumns).openapi('ImportedEvent');
@@ -275,6 +278,7 @@ async function readUnknown(
       error_message: null,
       hint: null,
       noticed_at: null,
+      due_at: null,
       imported_at: null,
     })),
   );

@@ -45,7 +45,7 @@ const reasonsText = `
   ), late AS (
     SELECT count(*) AS n, min(least(m.changed_at, m.noticed_at)) AS oldest, array_agg(DISTINCT room.name) AS rooms
     FROM bridge_mappings m JOIN room ON room.resource_id = m.resource_id
-    WHERE m.due_at IS NOT NULL AND least(m.changed_at, m.noticed_at) < now() - $1 * interval '1 minute'
+    WHERE m.due_at IS NOT NULL AND m.sync_status <> 'error' AND least(m.changed_at, m.noticed_at) < now() - $1 * interval '1 minute'
       AND room.health NOT IN ('refused', 'waiting', 'held')
   ), parked AS (
     SELECT m.error_message, m.updated_at, room.name FROM bridge_mappings m JOIN room ON room.resource_id = m.resource_id

@@ -27,6 +27,7 @@ import {
   notUnderstood,
   readLater,
   refused,
+  refusedByFailure,
   stillOpen,
   waiting,
   waitingForTwin,
@@ -249,7 +250,9 @@ async function importEvent(
         return await takeOut(options, read, signal, { comment: takenComment });
       return settle(flaggedAsTaken(unmapped, event, item, written.message));
     case 'refused':
-      return settle(refused(unmapped, event, written.message));
+      return settle(
+        written.isRule ? refused(read, written.message) : refusedByFailure(read, written.message),
+      );
   }
 }
 

@@ -50,8 +50,8 @@ export type BookingWritten =
   | { readonly outcome: 'stale' }
   /** The time is taken in the booking system. */
   | { readonly outcome: 'taken'; readonly message: string }
-  /** Refused until a person acts. */
-  | { readonly outcome: 'refused'; readonly message: string }
+  /** Refused until a person acts; `isRule`: by a rule that this item breaks, not by a failure of the booking system. */
+  | { readonly outcome: 'refused'; readonly message: string; readonly isRule: boolean }
   /** For now, for example because of a lock. */
   | { readonly outcome: 'later'; readonly message: string; readonly inMs: number };
 
@@ -134,10 +134,23 @@ export function createWriteBooking(db: Queryable) {
     const failure = databaseFailure(error, 'write into the booking system');
     const ofAdapter = adapterError(error) !== null;
     if (failure instanceof Retryable && !(ofAdapter && state === undefinedFunction)) throw error;
-    if (failure instanceof Permanent || ofAdapter) return { outcome: 'refused', message };
+    if (failure instanceof Permanent || ofAdapter)
+      return { outcome: 'refused', message, isRule: isRule(error) };
     throw error;
   }
 }
+
+/**
+ * A constraint, a RAISE of a function, or a value that a column cannot store. Otherwise a function, trigger or view failed, perhaps on
+ * another item that it read: what fails with a calculation is not known to depend on the item.
+ */
+function isRule(error: unknown): boolean {
+  const state = sqlState(error) ?? '';
+  const isRaised = (error as { readonly routine?: unknown }).routine === 'exec_stmt_raise';
+  return /^23/.test(state) || unstorable.includes(state) || (isRaised && /^(22|P0)/.test(state));
+}
+/** string_data_right_truncation, untranslatable_character, character_not_in_repertoire */
+const unstorable = ['22001', untranslatable, '22021'];
 
 /** A constraint of the booking system refused, not a function of the adapter. */
 const isConstraint = (error: unknown): boolean => {

@@ -21,6 +21,8 @@ export interface ImportRow {
   readonly error_message: string | null;
   readonly hint: string | null;
   readonly noticed_at: Date | null;
+  /** The next try. */
+  readonly due_at: Date | null;
   readonly imported_at: Date | null;
 }
 
@@ -52,7 +54,7 @@ const endsAt = `coalesce((m.outlook_seen ->> 'endsAt')::timestamptz, m.ends_at)`
 
 const columns = `m.id, m.resource_id, m.outlook_item_id, m.outlook_event_id, m.reservation_type, m.reservation_id, m.sync_status,
   coalesce(m.booking_seen, m.outlook_seen, m.outlook_base) ->> 'title' AS title,
-  ${wall(startsAt)} AS start_time, ${wall(endsAt)} AS end_time, m.error_message, m.hint, m.noticed_at`;
+  ${wall(startsAt)} AS start_time, ${wall(endsAt)} AS end_time, m.error_message, m.hint, m.noticed_at, m.due_at`;
 
 const chosen = `($2::integer IS NULL OR m.resource_id = $2)
   AND ($3::date IS NULL OR ${endsAt} > $3::date::timestamp AT TIME ZONE w.zone)

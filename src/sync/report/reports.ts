@@ -5,7 +5,7 @@ import { failingAs } from '../store/failing.ts';
 import { itemsOf } from '../store/readable-items.ts';
 import { broughtOver, type Percentiles } from './activity.ts';
 import { isOpenConflict } from '../../waits-for-person.ts';
-import { heldByResource, mappingColumns, mappingError } from '../store/mapping-sql.ts';
+import { heldByResource, isUnderWay, mappingColumns, mappingError } from '../store/mapping-sql.ts';
 import type { MappingReport } from './mapping-reports.ts';
 
 export const syncStatuses = [
@@ -140,7 +140,7 @@ const queueText = `
   ), due AS (
     SELECT m.resource_id, count(*) AS n, count(*) FILTER (WHERE lane = 1) AS backfill,
       min(changed_at) FILTER (WHERE lane = 0) AS oldest
-    FROM bridge_mappings m WHERE m.due_at IS NOT NULL AND m.resource_id IN (SELECT resource_id FROM room)
+    FROM bridge_mappings m WHERE ${isUnderWay} AND m.resource_id IN (SELECT resource_id FROM room)
     GROUP BY m.resource_id
   ), held AS (${heldByResource}
   ), rooms AS (

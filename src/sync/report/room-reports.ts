@@ -4,7 +4,7 @@ import { queryRows } from '../../query.ts';
 import { roomSettingColumns, type RoomSettings } from '../../room-settings.ts';
 import { failingAs } from '../store/failing.ts';
 import { isOpenConflict } from '../../waits-for-person.ts';
-import { heldByResource } from '../store/mapping-sql.ts';
+import { heldByResource, isUnderWay } from '../store/mapping-sql.ts';
 
 export interface RoomReport extends RoomSettings {
   readonly id: number;
@@ -63,7 +63,7 @@ const roomsText = `
   WITH due AS (
     SELECT resource_id, count(*) AS n, count(*) FILTER (WHERE lane = 1) AS backfill,
       min(changed_at) FILTER (WHERE lane = 0) AS oldest
-    FROM bridge_mappings WHERE due_at IS NOT NULL AND ($1::integer IS NULL OR resource_id = $1) GROUP BY resource_id
+    FROM bridge_mappings m WHERE ${isUnderWay} AND ($1::integer IS NULL OR resource_id = $1) GROUP BY resource_id
   ), held AS (${heldByResource}
   ), open AS (
     SELECT resource_id, count(*) FILTER (WHERE sync_status = 'error') AS failed,

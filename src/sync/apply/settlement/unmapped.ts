@@ -1,4 +1,5 @@
 /** Settlements of unmapped events. */
+import { slowBackOffMs } from '../../../back-off.ts';
 import type { Permanent, Retryable } from '../../../errors.ts';
 import { itemOf, type OutlookEvent } from '../../../event.ts';
 import type { Item } from '../../../item.ts';
@@ -132,12 +133,22 @@ export const flaggedAsTaken = (
   ...(unmapped.conflict?.kind === 'overlap' ? {} : { dueInMs: takenAgainMs }),
 });
 
-/** The booking system refuses it. */
-export const refused = (unmapped: Unmapped, event: OutlookEvent, message: string): Settlement =>
+/** A rule of the booking system refuses it. */
+export const refused = ({ unmapped, event }: UnmappedEvent, message: string): Settlement =>
   settledAsRead(unmapped, event, 'parked', {
     status: 'error',
     error: message,
     hint: 'The booking system refuses it; correct that, then POST /booking/process-imports.',
+  });
+
+/** A function or view of the booking system failed: once it is repaired, the import succeeds without a request. */
+export const refusedByFailure = ({ unmapped, event }: UnmappedEvent, message: string): Settlement =>
+  settledAsRead(unmapped, event, unmapped.error === message ? 'unchanged' : 'parked', {
+    status: 'error',
+    error: message,
+    hint: 'The booking system failed: repair it. It is tried again at least every ten minutes, and at POST /booking/process-imports.',
+    attempt: unmapped.attempt + 1,
+    dueInMs: slowBackOffMs(unmapped.attempt, Math.random()),
   });
 
 /** It could not be read, deleted or declined. */
