@@ -9,6 +9,7 @@ import {
   summariseBulk,
   withPending,
 } from './cancelled.ts';
+import { unreadableHint } from '../sync/store/readable-items.ts';
 import { Problem } from './problem.ts';
 import {
   answers,
@@ -149,12 +150,14 @@ export function cancelRoutes(parts: CancelParts) {
       const status = await reports.check(type, id);
       if (status === null)
         throw new Problem(404, `There is no ${type} ${id}.`, 'Check type and id in the booking system.');
-      const { exists, active, title, mappings } = status;
+      const { exists, active, unreadable, title, mappings } = status;
       const reservation = {
         reservation_type: type,
         reservation_id: id,
         exists,
         is_cancelled: exists ? active === false : true,
+        unreadable,
+        hint: unreadable === null ? null : unreadableHint,
         title,
         mappings: [...mappings],
       };

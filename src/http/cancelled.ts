@@ -108,7 +108,11 @@ export const reservationAnswer = z
     reservation_type: z.string(),
     reservation_id: answeredId,
     exists: z.boolean().openapi({ description: 'False: its rows no longer exist in the booking system.' }),
-    is_cancelled: z.boolean(),
+    is_cancelled: z.boolean().openapi({ description: 'False also while it is unknown, see `unreadable`.' }),
+    unreadable: z.string().nullable().openapi({
+      description: 'Why its row cannot be read, so that its state is unknown; null: it can be read.',
+    }),
+    hint: z.string().nullable(),
     title: z.string().nullable(),
     mappings: z.array(cancelledReservation),
   })

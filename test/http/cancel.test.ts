@@ -311,13 +311,18 @@ test('a bulk call that is wrong in one place cancels nothing and names the place
   expect(api.outlook.titles(room)).toEqual(['Står']);
 });
 
-test('a reservation that cannot be read is not reported as cancelled', async () => {
+test('a reservation that cannot be read is reported as unreadable, not as cancelled', async () => {
   await using api = await openApi();
   const event = await book(api, 'bad');
   await api.settle();
   await spoil(api);
   const answer = await api.call('GET', `/cancel/check/event/${event.id}`);
-  expect(answer.body['reservation_status']).toMatchObject({ exists: true, is_cancelled: false });
+  expect(answer.body['reservation_status']).toMatchObject({
+    exists: true,
+    is_cancelled: false,
+    unreadable: 'the booking system cannot show this reservation: division by zero (SQLSTATE 22012)',
+    hint: expect.stringContaining('bridge_items'),
+  });
 });
 
 test('a reservation is checked without anything being done', async () => {
@@ -328,6 +333,7 @@ test('a reservation is checked without anything being done', async () => {
   expect((await api.call('GET', path)).body['reservation_status']).toMatchObject({
     exists: true,
     is_cancelled: false,
+    unreadable: null,
     mappings: [{ processing_status: 'active' }],
   });
   await api.desk.cancel(event);

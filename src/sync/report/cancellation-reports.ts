@@ -2,7 +2,7 @@
 import type { Database } from '../../database.ts';
 import type { Id } from '../../id.ts';
 import { findRow, queryPage, queryValue } from '../../query.ts';
-import { itemsOf } from '../store/readable-items.ts';
+import { itemsOf, unreadableText } from '../store/readable-items.ts';
 import { findDiffering } from '../manual/cancellation-store.ts';
 import { failingAs } from '../store/failing.ts';
 import type { Window } from '../store/work-list.ts';
@@ -56,8 +56,10 @@ export interface DetectionStatistics {
 
 export interface ReservationStatus {
   readonly exists: boolean;
-  /** Null: no row in the booking system any more. */
+  /** Null: no row in the booking system any more, or it cannot be read. */
   readonly active: boolean | null;
+  /** Why its row cannot be read; null: it can, or there is none. */
+  readonly unreadable: string | null;
   readonly title: string | null;
   readonly mappings: readonly CancelledReservation[];
 }
@@ -101,9 +103,10 @@ export function createCancellationReports(db: Database, window: Window) {
   /** The current state of one reservation with its mappings, cancelled or not. Null: unknown. */
   async function check(type: string, id: Id): Promise<ReservationStatus | null> {
     const [item, { rows: mappings }] = await Promise.all([
-      findRow<{ active: boolean | null; title: string | null }>(db, {
+      findRow<Pick<ReservationStatus, 'active' | 'unreadable' | 'title'>>(db, {
         name: 'check_reservation',
-        text: `SELECT CASE WHEN bool_or(i.active) OR NOT bool_or(i.unreadable IS NOT NULL) THEN bool_or(i.active) END AS active, min(i.title) AS title
+        text: `SELECT CASE WHEN bool_or(i.active) OR NOT bool_or(i.unreadable IS NOT NULL) THEN bool_or(i.active) END AS active,
+            min(${unreadableText('i')}) AS unreadable, min(i.title) AS title
           FROM ${itemsOf('i', '$1', '$2::bigint', 'NULL')} HAVING count(*) > 0`,
         values: [type, id],
       }),
@@ -118,6 +121,7 @@ export function createCancellationReports(db: Database, window: Window) {
     return {
       exists: item !== null,
       active: item?.active ?? null,
+      unreadable: item?.active === null ? item.unreadable : null,
       title: item?.title ?? mappings[0]?.title ?? null,
       mappings,
     };
