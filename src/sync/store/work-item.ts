@@ -111,8 +111,9 @@ export interface ConflictNote {
 }
 
 /**
- * The state of the reservation of a detached meeting. here: in this room; cancelled; unsettled: its rows are gone, or back, and that
- * is not decided about yet; unknown: no record of it.
+ * The state of the reservation of a detached meeting. here: in this room; cancelled: or in other rooms only, for which a meeting
+ * without a conflict is declined, too; unsettled: its rows are gone, or back, and that is not decided about yet; unknown: no record
+ * of it.
  */
 export type Whereabouts = 'here' | 'cancelled' | 'unsettled' | 'unknown';
 

@@ -13,12 +13,14 @@ import type { Reservation } from '../../../src/sandbox/desk.ts';
 import { failed } from '../outlook-in-memory.ts';
 import {
   at,
+  both,
   conflicts,
   dinner,
   heard,
   imported,
   invited,
   open,
+  other,
   resolve,
   room,
   shown,
@@ -474,6 +476,38 @@ describe('a meeting that the booking system moved away from', () => {
     );
     await w.settle();
     expect(await world(made)).toEqual(asDinner);
+  });
+
+  test('is declined when its reservation leaves the room, as without a conflict', async () => {
+    const w = await open({}, both);
+    await using _ = w;
+    const { event, reservation } = await invited(w);
+    await w.desk.move(reservation as Reservation, w.day(5, '10:00'), w.day(5, '11:00'));
+    await w.settle();
+    expect((await conflicts(w)).map(({ kind }) => kind)).toEqual(['moved']);
+    await w.desk.moveTo(reservation as Reservation, 102);
+    await w.settle();
+    expect(await conflicts(w)).toEqual([]);
+    expect(w.outlook.answers).toMatchObject([{ id: event.id, answer: 'decline' }]);
+    expect(w.outlook.in(room)).toEqual([]);
+    expect(w.outlook.titles(other)).toEqual(['Dinner']);
+    expect((await w.reserved(102)).map(({ active }) => active)).toEqual([true]);
+  });
+
+  test('in two rooms is declined in the one that its reservation leaves, and waits in the other', async () => {
+    const w = await open({}, both);
+    await using _ = w;
+    const first = w.outlook.invite(room, dinner(), { iCalUId: 'one meeting' });
+    const second = w.outlook.invite(other, dinner(), { iCalUId: 'one meeting' });
+    await heard(w, 101, 102);
+    const [reservation] = await w.reserved();
+    await w.desk.move(reservation as Reservation, w.day(5, '10:00'), w.day(5, '11:00'));
+    await w.settle();
+    await w.desk.moveTo(reservation as Reservation, 102);
+    await w.settle();
+    expect((await conflicts(w)).map(({ kind }) => kind)).toEqual(['moved']);
+    expect(w.outlook.answers).toMatchObject([{ id: first.id, answer: 'decline' }]);
+    expect(w.outlook.in(other).map(({ id }) => id)).toContain(second.id);
   });
 
   test('waits on while the room has to answer it again', async () => {
