@@ -24,3 +24,10 @@ CREATE OR REPLACE FUNCTION bridge_item_state(starts_at timestamptz, ends_at time
     'allDay', coalesce(all_day, false), 'title', coalesce(title, ''), 'description', coalesce(description, ''),
     'isPrivate', coalesce(is_private, false))
 $state$;
+
+-- The active room of a resource. By a range and its order, so that a plan made while there were few rooms uses the index of the resource,
+-- too: with the equality alone it reads all rooms. In SQL and without settings, so that it is inlined.
+CREATE OR REPLACE FUNCTION bridge_active_room(resource integer) RETURNS SETOF bridge_resource_mappings LANGUAGE sql STABLE AS $room$
+  SELECT o.* FROM bridge_resource_mappings o
+  WHERE o.resource_id >= resource AND o.resource_id <= resource AND o.active = 1 ORDER BY o.resource_id LIMIT 1
+$room$;

@@ -140,7 +140,7 @@ BEGIN
       -- last, so that a plan made for few rooms does not read all of the above once for each room
       CROSS JOIN LATERAL (
         SELECT o.id AS place, o.sync_direction, CASE WHEN NOT is_plain THEN bridge_style(o.resource_id) END AS style
-        FROM bridge_resource_mappings o WHERE o.resource_id = b.room AND o.active = 1 OFFSET 0) r
+        FROM bridge_active_room(b.room) o OFFSET 0) r
       OFFSET 0) i
     OFFSET 0) j
     OFFSET 0) e;
@@ -168,7 +168,7 @@ BEGIN
       SELECT DISTINCT ON (s.kind, s.reservation, s.resource) s.kind, s.reservation, s.resource, r.outlook_item_id, s.priority, s.begins, s.ends, now(), s.since, s.since, s.digest
       FROM unnest(mappings, entry_kinds, entry_reservations, since, resources, actives, priorities, begins, ends, digests)
         AS s (id, kind, reservation, since, resource, active, priority, begins, ends, digest)
-      JOIN bridge_resource_mappings r ON r.resource_id = s.resource AND r.active = 1
+      CROSS JOIN LATERAL bridge_active_room(s.resource) r
       WHERE s.id IS NULL AND s.active AND r.sync_direction <> 'outlook_to_booking'
         AND s.ends > (SELECT w.opens FROM bridge_window(past_days, future_days) w)
         AND s.begins < (SELECT w.closes FROM bridge_window(past_days, future_days) w)
@@ -180,7 +180,7 @@ BEGIN
     )
     SELECT array_agg(DISTINCT f.id), array_agg(DISTINCT r.id), coalesce(jsonb_object_agg(f.id, s.item) FILTER (WHERE s.item IS NOT NULL), '{}')
     INTO made, made_in, made_items
-    FROM fresh f JOIN bridge_resource_mappings r ON r.resource_id = f.resource_id AND r.active = 1
+    FROM fresh f CROSS JOIN LATERAL bridge_active_room(f.resource_id) r
     -- no items of many are kept; a join with them would compare each mapping with each entry
     LEFT JOIN (SELECT * FROM unnest(entry_kinds, entry_reservations, resources, kept) AS e (kind, reservation, resource, item)
       LIMIT CASE WHEN NOT are_few THEN 0 END) s
