@@ -2644,14 +2644,11 @@ BEGIN
   RETURN json_build_object('folded', gathered.taken, 'more', more, 'rooms', array_to_json(taken), 'stopped', bridge_stopped(held));
 END $lease$;
 
--- Releases a room: it is due again with its earliest due mapping, and not before `rest_ms` from now (`throttled`: as Graph demanded).
-CREATE OR REPLACE FUNCTION bridge_release(room_id integer, epoch bigint, rest_ms double precision, throttled boolean, why text,
-  what_to_do text, condition text) RETURNS boolean LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $release$
+-- Ends the leases of rooms whose rows this transaction has locked: see bridge_release.
+CREATE OR REPLACE FUNCTION bridge_release_locked(room_ids integer[], epochs bigint[], rest_ms double precision, throttled boolean, why text,
+  what_to_do text, condition text) RETURNS void LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $locked$
 BEGIN
-  -- A transaction that makes something due here has locked this row (bridge_ring_room) and may still be open: the due mappings are
-  -- read after its end. A single statement would wait as well, and then go by its older snapshot.
-  PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id FOR NO KEY UPDATE;
   UPDATE bridge_room_state s
   SET push_due_at = CASE WHEN s.reconciled_at IS NULL THEN now()
         -- a full scan that failed is requested again by pull_due_at, and work that needs none goes on
@@ -2668,14 +2665,43 @@ BEGIN
       attempt = CASE WHEN rest_ms IS NOT NULL THEN s.attempt + 1 WHEN condition = 'waiting' THEN least(s.attempt + 1, 6)
                      WHEN condition = 'ok' THEN 0 ELSE 1 END,
       health = condition, error_message = why, hint = what_to_do, updated_at = now()
-  FROM bridge_resource_mappings r
+  FROM unnest(room_ids, epochs) AS l (id, epoch) JOIN bridge_resource_mappings r ON r.id = l.id
   LEFT JOIN LATERAL (
     SELECT min(m.due_at) AS at,
            (SELECT f.lane FROM bridge_mappings f WHERE f.resource_id = r.resource_id AND f.due_at IS NOT NULL
             ORDER BY f.lane LIMIT 1) AS lane
     FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.due_at IS NOT NULL) due ON true
-  WHERE r.id = room_id AND s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
-  RETURN bridge_unlock_room(room_id);
+  WHERE s.resource_mapping_id = l.id AND s.lease_epoch = l.epoch;
+  PERFORM bridge_unlock_room(l.id) FROM unnest(room_ids) AS l (id);
+END $locked$;
+
+-- Releases a room: it is due again with its earliest due mapping, and not before `rest_ms` from now (`throttled`: as Graph demanded).
+CREATE OR REPLACE FUNCTION bridge_release(room_id integer, epoch bigint, rest_ms double precision, throttled boolean, why text,
+  what_to_do text, condition text) RETURNS boolean LANGUAGE plpgsql AS $release$
+BEGIN
+  -- A transaction that makes something due here has locked this row (bridge_ring_room) and may still be open: the due mappings are
+  -- read after its end. A single statement would wait as well, and then go by its older snapshot.
+  PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id FOR NO KEY UPDATE;
+  PERFORM bridge_release_locked(ARRAY[room_id], ARRAY[epoch], rest_ms, throttled, why, what_to_do, condition);
+  RETURN true;
+END $release$;
+
+-- Releases rooms that need no rest. Returns those of them that were released: a row that another transaction has locked is not waited for,
+-- because two transactions that each wait for a row of the other would end in a deadlock.
+CREATE OR REPLACE FUNCTION bridge_release_rooms(room_ids integer[], epochs bigint[]) RETURNS integer[] LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $release$
+DECLARE
+  free_ids integer[];
+  free_epochs bigint[];
+BEGIN
+  -- a statement of its own, as in bridge_release
+  SELECT array_agg(f.id), array_agg(f.epoch) INTO free_ids, free_epochs FROM (
+    SELECT l.id, l.epoch FROM unnest(room_ids, epochs) AS l (id, epoch)
+    JOIN bridge_room_state s ON s.resource_mapping_id = l.id FOR NO KEY UPDATE OF s SKIP LOCKED) f;
+  IF free_ids IS NOT NULL THEN
+    PERFORM bridge_release_locked(free_ids, free_epochs, NULL, false, NULL, NULL, 'ok');
+  END IF;
+  RETURN coalesce(free_ids, '{}');
 END $release$;
 $functions$;
 
@@ -4423,12 +4449,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '05e57d28ad0d8ca7b6fc6f46cb033caa994787b8c3559e76b88d1f44df6a5ff3 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '550f3aa6b0be5bdf88969cdad459e740c26616e8b6ca6750cf0fcb3f0088f973 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_locked_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_is_in_window,bridge_item_state,bridge_active_room,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_read_elsewhere,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_cover_found,bridge_examine_beneath,bridge_retry_refused,bridge_cover_concerns_others,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_with_sent,bridge_others_sent,bridge_sending,bridge_doubt_rooms,bridge_gather,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_work_item,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_next_epoch,bridge_misses,bridge_stopped,bridge_leased,bridge_lease,bridge_release,bridge_leased_one,bridge_read_one,bridge_lease_one,bridge_record_one,bridge_settle_forgotten,bridge_with_create,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_answer_hints,bridge_tell_hints,bridge_mark_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_waits_as_conflict,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_lease_early,bridge_record_lease,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_locked_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_is_in_window,bridge_item_state,bridge_active_room,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_read_elsewhere,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_cover_found,bridge_examine_beneath,bridge_retry_refused,bridge_cover_concerns_others,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_with_sent,bridge_others_sent,bridge_sending,bridge_doubt_rooms,bridge_gather,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_work_item,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_next_epoch,bridge_misses,bridge_stopped,bridge_leased,bridge_lease,bridge_release_locked,bridge_release,bridge_release_rooms,bridge_leased_one,bridge_read_one,bridge_lease_one,bridge_record_one,bridge_settle_forgotten,bridge_with_create,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_answer_hints,bridge_tell_hints,bridge_mark_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_waits_as_conflict,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_lease_early,bridge_record_lease,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

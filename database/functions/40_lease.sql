@@ -320,14 +320,11 @@ BEGIN
   RETURN json_build_object('folded', gathered.taken, 'more', more, 'rooms', array_to_json(taken), 'stopped', bridge_stopped(held));
 END $lease$;
 
--- Releases a room: it is due again with its earliest due mapping, and not before `rest_ms` from now (`throttled`: as Graph demanded).
-CREATE OR REPLACE FUNCTION bridge_release(room_id integer, epoch bigint, rest_ms double precision, throttled boolean, why text,
-  what_to_do text, condition text) RETURNS boolean LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $release$
+-- Ends the leases of rooms whose rows this transaction has locked: see bridge_release.
+CREATE OR REPLACE FUNCTION bridge_release_locked(room_ids integer[], epochs bigint[], rest_ms double precision, throttled boolean, why text,
+  what_to_do text, condition text) RETURNS void LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $locked$
 BEGIN
-  -- A transaction that makes something due here has locked this row (bridge_ring_room) and may still be open: the due mappings are
-  -- read after its end. A single statement would wait as well, and then go by its older snapshot.
-  PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id FOR NO KEY UPDATE;
   UPDATE bridge_room_state s
   SET push_due_at = CASE WHEN s.reconciled_at IS NULL THEN now()
         -- a full scan that failed is requested again by pull_due_at, and work that needs none goes on
@@ -344,12 +341,41 @@ BEGIN
       attempt = CASE WHEN rest_ms IS NOT NULL THEN s.attempt + 1 WHEN condition = 'waiting' THEN least(s.attempt + 1, 6)
                      WHEN condition = 'ok' THEN 0 ELSE 1 END,
       health = condition, error_message = why, hint = what_to_do, updated_at = now()
-  FROM bridge_resource_mappings r
+  FROM unnest(room_ids, epochs) AS l (id, epoch) JOIN bridge_resource_mappings r ON r.id = l.id
   LEFT JOIN LATERAL (
     SELECT min(m.due_at) AS at,
            (SELECT f.lane FROM bridge_mappings f WHERE f.resource_id = r.resource_id AND f.due_at IS NOT NULL
             ORDER BY f.lane LIMIT 1) AS lane
     FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.due_at IS NOT NULL) due ON true
-  WHERE r.id = room_id AND s.resource_mapping_id = room_id AND s.lease_epoch = epoch;
-  RETURN bridge_unlock_room(room_id);
+  WHERE s.resource_mapping_id = l.id AND s.lease_epoch = l.epoch;
+  PERFORM bridge_unlock_room(l.id) FROM unnest(room_ids) AS l (id);
+END $locked$;
+
+-- Releases a room: it is due again with its earliest due mapping, and not before `rest_ms` from now (`throttled`: as Graph demanded).
+CREATE OR REPLACE FUNCTION bridge_release(room_id integer, epoch bigint, rest_ms double precision, throttled boolean, why text,
+  what_to_do text, condition text) RETURNS boolean LANGUAGE plpgsql AS $release$
+BEGIN
+  -- A transaction that makes something due here has locked this row (bridge_ring_room) and may still be open: the due mappings are
+  -- read after its end. A single statement would wait as well, and then go by its older snapshot.
+  PERFORM FROM bridge_room_state s WHERE s.resource_mapping_id = room_id FOR NO KEY UPDATE;
+  PERFORM bridge_release_locked(ARRAY[room_id], ARRAY[epoch], rest_ms, throttled, why, what_to_do, condition);
+  RETURN true;
+END $release$;
+
+-- Releases rooms that need no rest. Returns those of them that were released: a row that another transaction has locked is not waited for,
+-- because two transactions that each wait for a row of the other would end in a deadlock.
+CREATE OR REPLACE FUNCTION bridge_release_rooms(room_ids integer[], epochs bigint[]) RETURNS integer[] LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $release$
+DECLARE
+  free_ids integer[];
+  free_epochs bigint[];
+BEGIN
+  -- a statement of its own, as in bridge_release
+  SELECT array_agg(f.id), array_agg(f.epoch) INTO free_ids, free_epochs FROM (
+    SELECT l.id, l.epoch FROM unnest(room_ids, epochs) AS l (id, epoch)
+    JOIN bridge_room_state s ON s.resource_mapping_id = l.id FOR NO KEY UPDATE OF s SKIP LOCKED) f;
+  IF free_ids IS NOT NULL THEN
+    PERFORM bridge_release_locked(free_ids, free_epochs, NULL, false, NULL, NULL, 'ok');
+  END IF;
+  RETURN coalesce(free_ids, '{}');
 END $release$;

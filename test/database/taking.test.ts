@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { describe, test } from 'vitest';
 import { isContended, openWorkPool } from '../../src/database.ts';
-import { takeRooms } from '../../src/sync/store/work-list.ts';
+import { createRelease, takeRooms } from '../../src/sync/store/work-list.ts';
 import { catchUpRooms, mendRooms, sweepRooms } from '../../src/sync/worker/sweep.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { open, event, booking, allocation, fold, take, allSynced, untilWaiting } from './work-list-world.ts';
@@ -434,12 +434,11 @@ describe('taking', () => {
 });
 
 describe('giving a room back', () => {
-  const release = (
-    session: Pick<pg.ClientBase, 'query'>,
-    epoch: number,
-    rest: number | null,
-    throttled = false,
-  ) => session.query(`SELECT bridge_release(1, $1, $2, $3, NULL, NULL, 'ok') AS r`, [epoch, rest, throttled]);
+  const release = (session: pg.PoolClient | pg.Pool, epoch: number, ms: number | null, throttled = false) =>
+    createRelease(session)(
+      { id: 1, epoch },
+      ms === null ? null : { ms, throttled, condition: 'waiting', why: 'busy', hint: null },
+    );
 
   test('it is due again when its earliest mapping is, and its lock is free', async () => {
     await using db = await open();
@@ -450,7 +449,7 @@ describe('giving a room back', () => {
       await db.query(
         `UPDATE bridge_mappings SET due_at = now() + interval '1 hour', revision = revision + 1`,
       );
-      assert.deepEqual((await release(one, room!.epoch, null)).rows, [{ r: true }]);
+      await release(one, room!.epoch, null);
       assert.deepEqual(
         await db.query(
           `SELECT push_due_at > now() + interval '50 min' AS later, lease_owner FROM bridge_room_state WHERE resource_mapping_id = 1`,
@@ -510,6 +509,42 @@ describe('giving a room back', () => {
         (await take(two)).rooms.map(({ id }) => id),
         [1],
       );
+    } finally {
+      one.release(true);
+      two.release(true);
+    }
+  });
+
+  test('rooms are released together, and none waits for one whose row an open transaction has locked', async () => {
+    await using db = await open();
+    await db.query(event(1) + event(2, { room: 102 }));
+    const [one, two] = [await db.pool.connect(), await db.pool.connect()];
+    try {
+      const { rooms } = await take(one);
+      const epochOf = (id: number) => rooms.find((room) => room.id === id)!.epoch;
+      const owned = () =>
+        db.query(
+          'SELECT resource_mapping_id AS id FROM bridge_room_state WHERE lease_owner IS NOT NULL ORDER BY id',
+        );
+      assert.deepEqual(await owned(), [{ id: 1 }, { id: 2 }]);
+      const { rows } = await two.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+      await two.query('BEGIN; SELECT FROM bridge_room_state WHERE resource_mapping_id = 1 FOR UPDATE');
+      assert.deepEqual(
+        (
+          await one.query('SELECT bridge_release_rooms($1, $2) AS released', [
+            [1, 2],
+            [epochOf(1), epochOf(2)],
+          ])
+        ).rows,
+        [{ released: [2] }],
+      );
+      assert.deepEqual(await owned(), [{ id: 1 }]);
+      const released = release(one, epochOf(1), null);
+      await untilWaiting(db, rows[0]!.pid);
+      await two.query('COMMIT');
+      await released;
+      assert.deepEqual(await owned(), []);
+      assert.deepEqual((await take(two)).rooms.length, 2);
     } finally {
       one.release(true);
       two.release(true);

@@ -6,8 +6,8 @@ import type { Item } from '../../src/item.ts';
 import { boundedLocks } from '../../src/daemon/lease-session.ts';
 import { createDesk } from '../../src/sandbox/desk.ts';
 import {
+  createRelease,
   foldAgain,
-  releaseRoom,
   takeRooms,
   type LeasedRoom,
   type Taken,
@@ -71,6 +71,7 @@ export async function openRooms(
   });
   const never = new AbortController().signal;
   const replica = randomUUID();
+  const release = createRelease(session);
 
   const take = (held: readonly number[] = [], rooms = 50): Promise<Taken> =>
     again(async () => {
@@ -90,7 +91,7 @@ export async function openRooms(
 
   async function drainOne(room: LeasedRoom, othersWait = false): Promise<Drained> {
     const drained = await drain(room, never, never, () => othersWait);
-    await again(() => releaseRoom(session, room, drained.rest));
+    await again(() => release(room, drained.rest));
     return drained;
   }
 

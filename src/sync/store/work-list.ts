@@ -2,6 +2,7 @@
  * The work list: due rooms, their leases and work items. The queries are functions of our schema (`database/functions`), so
  * taking work and storing its outcome is one round trip each.
  */
+import { combined } from '../../calls.ts';
 import { isContended, queryEarly, type Queryable } from '../../database.ts';
 import { Retryable } from '../../errors.ts';
 import { callFunction, queryRow, queryValue } from '../../query.ts';
@@ -259,19 +260,45 @@ export interface Rest {
   readonly hint: string | null;
 }
 
-/** Ends the lease of a room; it is due again with its earliest due mapping, or after its rest. */
-export const releaseRoom = (session: Queryable, room: LeasedRoom, rest: Rest | null) =>
-  callFunction(
+type Released = Pick<LeasedRoom, 'id' | 'epoch'>;
+
+/** The most rooms that are released in one statement. */
+const releasedTogether = 16;
+
+/**
+ * Ends the lease of a room; it is due again with its earliest due mapping, or after its rest. Rooms without a rest that arrive while a
+ * statement is under way are released in one.
+ */
+export function createRelease(session: Queryable) {
+  const releaseTogether = combined((rooms: readonly Released[]) => releaseRooms(session, rooms), {
+    most: releasedTogether,
+  });
+  return async (room: Released, rest: Rest | null): Promise<void> => {
+    if (rest === null && (await releaseTogether(room))) return;
+    await callFunction(
+      session,
+      'bridge_release',
+      room.id,
+      room.epoch,
+      rest?.ms ?? null,
+      rest?.throttled ?? false,
+      rest?.why ?? null,
+      rest?.hint ?? null,
+      rest?.condition ?? 'ok',
+    );
+  };
+}
+
+/** Returns of each whether it was released; the rows of the others are locked by another transaction. */
+async function releaseRooms(session: Queryable, rooms: readonly Released[]): Promise<boolean[]> {
+  const released = await callFunction<number[]>(
     session,
-    'bridge_release',
-    room.id,
-    room.epoch,
-    rest?.ms ?? null,
-    rest?.throttled ?? false,
-    rest?.why ?? null,
-    rest?.hint ?? null,
-    rest?.condition ?? 'ok',
+    'bridge_release_rooms',
+    rooms.map(({ id }) => id),
+    rooms.map(({ epoch }) => epoch),
   );
+  return rooms.map(({ id }) => released.includes(id));
+}
 
 /**
  * Discards what is known of a room's mailbox: it is addressed by `objectId` from now on (null: by its address), and a full scan comes

@@ -12,7 +12,14 @@ import { Retryable, messageOf } from '../../errors.ts';
 import type { Tell } from '../../facts.ts';
 import { queriedBy } from '../../query.ts';
 import { sleep as pause } from '../../sleep.ts';
-import { doubtRooms, foldMost, takeRooms, type TakeOptions, type Window } from '../store/work-list.ts';
+import {
+  createRelease,
+  doubtRooms,
+  foldMost,
+  takeRooms,
+  type TakeOptions,
+  type Window,
+} from '../store/work-list.ts';
 import type { Sent } from '../store/sent.ts';
 import { createOutage, createProbe } from './outage.ts';
 import { createRunningRooms, type Drain, type LeaseSession } from './running-rooms.ts';
@@ -158,7 +165,8 @@ export function createWork(options: WorkOptions) {
   async function holdLease(signal: AbortSignal): Promise<void> {
     const opened = await options.openLease();
     const ended = new AbortController();
-    const lease: Lease = { session: inOrder(opened.session), ended, hasTaken: false };
+    const session = inOrder(opened.session);
+    const lease: Lease = { session, release: createRelease(session), ended, hasTaken: false };
     options.leaseOpened?.();
     guard.begin(ended);
     leasePid = opened.pid;

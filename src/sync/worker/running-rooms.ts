@@ -8,7 +8,13 @@ import { databaseFailure, isContended, type Queryable } from '../../database.ts'
 import { NotInstalled, Retryable, isExpected } from '../../errors.ts';
 import type { Fact, Tell } from '../../facts.ts';
 import type { Drained } from '../apply/rest.ts';
-import { abandonRoom, releaseRoom, unlockRoom, type LeasedRoom, type Taken } from '../store/work-list.ts';
+import {
+  abandonRoom,
+  unlockRoom,
+  type createRelease,
+  type LeasedRoom,
+  type Taken,
+} from '../store/work-list.ts';
 import type { createOutage } from './outage.ts';
 
 /**
@@ -22,6 +28,7 @@ const roomsMost = 4_000;
 /** The session of our leases. */
 export interface LeaseSession {
   readonly session: Queryable;
+  readonly release: ReturnType<typeof createRelease>;
   /** Aborted: nothing more is sent under these leases. */
   readonly ended: AbortController;
 }
@@ -91,7 +98,7 @@ export function createRunningRooms(options: RunningRoomsOptions) {
       else if (drained.answered) outlookDown.over();
       const fact = roomFact(room, drained.rest);
       if (fact !== null) tell(fact);
-      release = () => releaseRoom(session, room, drained.rest ?? restOfOutage(drained.outage));
+      release = () => lease.release(room, drained.rest ?? restOfOutage(drained.outage));
     } catch (error) {
       const failure = databaseFailure(error, 'drain a room');
       // no room can be worked on: the loop waits for the installation

@@ -59,7 +59,7 @@ async function takesAgain({ drained = quiet, isAll = true, meanwhile, isDown = f
   running.start(
     taken,
     isAll,
-    { session: { query: async () => ({ rows: [{}] }) } as never, ended },
+    { session: { query: async () => ({ rows: [{}] }) } as never, release: async () => undefined, ended },
     new AbortController().signal,
   );
   await running.ended();
