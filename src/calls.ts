@@ -1,4 +1,4 @@
-/** Calls that are made one at a time, together, or once for a while. */
+/** Calls that are made one or a few at a time, together, or once for a while. */
 
 /** Returns a function that runs work after the work that it was given before. */
 export function oneAtATime() {
@@ -7,6 +7,23 @@ export function oneAtATime() {
     const done = last.then(work);
     last = done.catch(() => undefined); // the caller gets the error
     return done;
+  };
+}
+
+/** Returns a function that runs at most so many works at a time; the others wait for their turn. */
+export function atMost(most: number) {
+  let running = 0;
+  const waiting: (() => void)[] = [];
+  return async <T>(work: () => Promise<T>): Promise<T> => {
+    if (running < most) running += 1;
+    else await new Promise<void>((resolve) => void waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) running -= 1;
+      else next();
+    }
   };
 }
 

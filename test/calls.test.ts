@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { combined } from '../src/calls.ts';
+import { atMost, combined } from '../src/calls.ts';
 
 /** A call whose answers are given by hand; `calls` are its arguments. */
 function held() {
@@ -40,4 +40,27 @@ test('a failure is the failure of each of its call, and of no later one', async 
   const third = one(3);
   answers[2]!.resolve(['c']);
   expect(await third).toBe('c');
+});
+
+test('at most so many works run at a time, in their order, also after a failure', async () => {
+  const inTurn = atMost(2);
+  const begun: number[] = [];
+  const works = [1, 2, 3, 4].map((n) => {
+    const end = Promise.withResolvers<number>();
+    const done = inTurn(() => {
+      begun.push(n);
+      return end.promise;
+    });
+    return { end, done };
+  });
+  const [first, second, third, fourth] = works;
+  expect(begun).toEqual([1, 2]);
+  second!.end.reject(new Error('no'));
+  await expect(second!.done).rejects.toThrow('no');
+  expect(begun).toEqual([1, 2, 3]);
+  first!.end.resolve(1);
+  third!.end.resolve(3);
+  fourth!.end.resolve(4);
+  expect(await Promise.all([first!.done, third!.done, fourth!.done])).toEqual([1, 3, 4]);
+  expect(begun).toEqual([1, 2, 3, 4]);
 });

@@ -32,6 +32,7 @@ import { flushedMs } from '../sync/worker/running-rooms.ts';
 import { answerMs, openLease } from './lease-session.ts';
 
 const captureEveryMs = 30_000;
+const checkEveryMs = 1_000;
 const keepEveryMs = 1_000;
 /** The missing-event check lists every calendar: the full scans are spread over this time. */
 const spreadMs = 600_000;
@@ -65,6 +66,9 @@ export async function createDaemon(
   const name = `bridge ${replica.slice(0, 8)}`;
   const db = openWorkPool(config.database, name, 8, answerMs);
   opened.defer(() => db.end());
+  // its own connection: reads of large rooms may occupy all others for longer than peers wait for a heartbeat
+  const beats = openWorkPool(config.database, `${name} beats`, 1, answerMs);
+  opened.defer(() => beats.end());
   const installation = await readInstallation(db, config.timezone, config.adapter);
   await storeAppearance(db, config.appearance);
   await mendRooms(db);
@@ -137,7 +141,11 @@ export async function createDaemon(
 
   async function heartbeat(): Promise<void> {
     const pids = [work.leasePid()].filter((pid) => pid !== null);
-    peers = await beat(db, replica, pids);
+    peers = await beat(beats, replica, pids);
+  }
+
+  /** Finds what is left of changes, and a changed start state. */
+  async function checkState(): Promise<void> {
     await start.check();
     if (await foldAgain(db, config.window)) ring();
     const missed = await missedCaptures.check();
@@ -164,6 +172,7 @@ export async function createDaemon(
     );
     running.use(every(captureEveryMs, tell, 'the check of the triggers', createCaptureCheck(db, tell, ring)));
     running.use(every(beatEveryMs, tell, 'the heartbeat', heartbeat));
+    running.use(every(checkEveryMs, tell, 'the check of the state', checkState));
     const jobs = [...roomJobs(config, db, ring), ...further];
     running.use(runSchedules({ db, timezone: config.timezone, replica, jobs, tell }));
     running.use(

@@ -99,6 +99,75 @@ test('a frozen daemon loses its rooms to the other one, sends nothing old when i
   await fleet.expectEqual();
 });
 
+/** The statement of each room that calls this function waits until the lock of the returned session is free. */
+async function holdUp(fleet: Fleet, name: string, signature: string) {
+  const names = signature.split(',').map((one) => one.trim().split(' ')[0]);
+  const holder = await fleet.db.pool.connect();
+  await holder.query('SELECT pg_advisory_lock(1)');
+  const [{ result }] = (await fleet.db.query<{ result: string }>(
+    `SELECT pg_get_function_result(oid) AS result FROM pg_proc WHERE proname = '${name}' AND pg_get_function_arguments(oid) = '${signature}'`,
+  )) as [{ result: string }];
+  await fleet.db.query(`
+    ALTER FUNCTION ${name}(${signature}) RENAME TO ${name}_once_free;
+    CREATE FUNCTION ${name}(${signature}) RETURNS ${result} LANGUAGE plpgsql SET lock_timeout = 0 AS $$
+    BEGIN
+      PERFORM pg_advisory_xact_lock_shared(1);
+      RETURN ${name}_once_free(${names.join(', ')});
+    END $$`);
+  return holder;
+}
+
+/** The number of statements that it holds up. */
+const heldUp = `SELECT count(*) AS answer FROM pg_locks WHERE locktype = 'advisory' AND objid = 1 AND classid = 0 AND NOT granted
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+
+test('a daemon whose statements occupy its connections is not taken for frozen', async () => {
+  await using fleet = await openFleet({ rooms: 9 });
+  await fleet.start();
+  await fleet.settled();
+  const holder = await holdUp(
+    fleet,
+    'bridge_baselined',
+    'room_id integer, epoch bigint, adoptions jsonb, noticed timestamp with time zone, known jsonb, born jsonb, links text[], from_at timestamp with time zone, to_at timestamp with time zone, poll_ms double precision, requested timestamp with time zone',
+  );
+  await fleet.db.query(
+    'UPDATE bridge_room_state SET baselined_at = NULL, push_due_at = now(); SELECT bridge_wake()',
+  );
+  await fleet.until(heldUp, (statements) => statements === 8);
+  const [now] = await fleet.db.query<{ at: string }>('SELECT clock_timestamp()::text AS at');
+  const beats = `SELECT count(*) AS answer FROM bridge_replicas WHERE beat_at > '${now!.at}'`;
+  await fleet.until(beats, (beating) => beating === 1);
+  holder.release(true);
+  await fleet.settled();
+});
+
+test('comparisons of large rooms do not hold up a booking in another room', async () => {
+  await using fleet = await openFleet({ rooms: 10 });
+  await fleet.start();
+  await fleet.settled();
+  const holder = await holdUp(
+    fleet,
+    'bridge_reconcile',
+    'room_id integer, epoch bigint, past_days integer, future_days integer',
+  );
+  await fleet.db
+    .query(`UPDATE bridge_room_state s SET reconciled_at = NULL, push_due_at = now() FROM bridge_resource_mappings r
+    WHERE r.id = s.resource_mapping_id AND r.resource_id <> 510; SELECT bridge_wake()`);
+  await fleet.until(
+    'SELECT count(*) AS answer FROM bridge_room_state WHERE lease_owner IS NOT NULL',
+    (rooms) => rooms === 9,
+  );
+  await fleet.until(heldUp, (statements) => statements === 5);
+  await fleet.desk.book(510, choir);
+  await fleet.until(
+    `SELECT count(*) AS answer FROM bridge_mappings WHERE resource_id = 510 AND sync_status = 'synced'`,
+    (synced) => synced === 1,
+  );
+  holder.release(true);
+  await fleet.settled();
+  await fleet.expectEqual();
+});
+
 test('a room that is switched off in the middle of its backlog gets nothing more; switched on, it is completed without a double', async () => {
   await using fleet = await openFleet({ rooms: 2, latencyMs: 40 });
   await fleet.start();

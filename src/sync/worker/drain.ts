@@ -3,6 +3,7 @@
  * removals, then settle the due items until none is left. Every write is fenced by the lease's epoch, so a drain that lost its lease
  * does no harm.
  */
+import { atMost } from '../../calls.ts';
 import type { Queryable } from '../../database.ts';
 import type { PullAction, Tell } from '../../facts.ts';
 import { sleep } from '../../sleep.ts';
@@ -19,6 +20,9 @@ import type { FirstRead, Reads } from './reads.ts';
 
 /** Due items read at a time. Few, so that a new booking waits less than a second behind a backfill. */
 export const itemsAtATime = 12;
+
+/** Rooms compared with the booking system at a time: a comparison may take long, and the other work needs connections, too (core.ts). */
+const comparedAtATime = 5;
 
 /** Creates that wait for a failing full scan are put off for this time. */
 const scanFailedMs = 5_000;
@@ -50,6 +54,7 @@ export function createDrain(options: DrainOptions) {
     window,
     tell,
   } = options;
+  const inTurn = atMost(comparedAtATime);
 
   /**
    * `signal` cuts it off; at `stopping` the round in progress is completed and stored first. While `othersWait`, it ends after one
@@ -90,7 +95,11 @@ export function createDrain(options: DrainOptions) {
   async function compare(leased: LeasedRoom, signal: AbortSignal): Promise<FirstRead> {
     const { room, ended } = await reads.identify(leased, signal);
     if (ended !== null) return { room, ended, isNews: false, answered: false };
-    if (!room.reconciled || (!room.baselined && !room.abandoned)) await reconcile(options, room);
+    if (!room.reconciled || (!room.baselined && !room.abandoned))
+      await inTurn(async () => {
+        signal.throwIfAborted();
+        await reconcile(options, room);
+      });
     const first = await reads.first(room, leased, signal);
     if (first.ended === null && !leased.baselined && first.room.baselined)
       await putOff(db, first.room, { postponed: [], inMs: null });
