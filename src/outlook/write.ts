@@ -1,5 +1,5 @@
 /** Writes into room calendars, singly or in batches, with the result of each. */
-import { messageOf } from '../errors.ts';
+import { messageOf, Retryable } from '../errors.ts';
 import { sendBatched, sendOne, type BatchAnswer } from './batch.ts';
 import { itemOf, type Mailbox, type OutlookEvent, type Write, type WriteAnswer } from '../event.ts';
 import { isGone, isTaken, type Answer } from './failure.ts';
@@ -63,6 +63,7 @@ export function createWrite({ http, format, narrow, batchSize }: WriteOptions) {
       http,
       format,
     );
+    if (again.outcome === 'failed') return { ...again, error: executed(again.error) };
     if (again.outcome !== 'written' || again.event === null) return again;
     return { ...again, event: { ...again.event, properties: event.properties } };
   }
@@ -103,6 +104,18 @@ export function createWrite({ http, format, narrow, batchSize }: WriteOptions) {
     );
   };
 }
+
+/** The failure of a second call: the first one was executed. */
+const executed = (error: Error): Error =>
+  error instanceof Retryable && !error.ambiguous
+    ? new Retryable(error.message, {
+        reach: error.reach,
+        afterMs: error.afterMs,
+        ambiguous: true,
+        ...(error.hint === undefined ? {} : { hint: error.hint }),
+        ...(error.requestId === undefined ? {} : { requestId: error.requestId }),
+      })
+    : error;
 
 const touchesBody = (change: ItemChange) =>
   change.description !== undefined || change.isPrivate !== undefined;

@@ -106,6 +106,20 @@ describe('a create', () => {
     expect(patched).toMatchObject({ start: { dateTime: '2026-12-01T10:00:00', timeZone: 'UTC' } });
     expect(told.asked.length).toBe(2);
   });
+
+  test('whose time could not be corrected may have been executed', async () => {
+    await using told = await openTold(({ method }): Told => {
+      if (method === 'PATCH') return { status: 429, headers: { 'retry-after': '5' } };
+      const [start, end] = ['09', '10'].map((hour) => ({
+        dateTime: `2026-12-01T${hour}:00:00.0000000`,
+        timeZone: 'UTC',
+      }));
+      return { status: 201, body: answeredEvent({ start, end }) };
+    });
+    expect(await told.outlook.write(hall, [create(1)], always)).toMatchObject([
+      { outcome: 'failed', error: { name: 'Retryable', ambiguous: true, reach: 'room', afterMs: 5_000 } },
+    ]);
+  });
 });
 
 describe('a change', () => {
