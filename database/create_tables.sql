@@ -2811,9 +2811,13 @@ BEGIN
             i.active, i.state, NULL, i.in_window, i.cover[1], i.cover[2], i.ends_at <= now(), false))
       INTO mapping_id, present_, priority, begins, ends, digest, state, room_id, is_ready, answer
       FROM bridge_mappings m
-      CROSS JOIN LATERAL bridge_read_one(waiting.kind, waiting.id, m.priority_level, past_days, future_days) i
-      JOIN bridge_room_state s ON s.resource_mapping_id = i.room
-      WHERE m.reservation_type = waiting.kind AND m.reservation_id = waiting.id
+      CROSS JOIN LATERAL (
+        SELECT o.id FROM bridge_resource_mappings o
+        WHERE o.resource_id >= m.resource_id AND o.resource_id <= m.resource_id AND o.active = 1 ORDER BY o.resource_id LIMIT 1) r
+      JOIN bridge_room_state s ON s.resource_mapping_id = r.id
+      -- The view is read for a free room only, because bridge_lease reads it again for others: it comes after the room, which it names.
+      CROSS JOIN LATERAL bridge_read_one(waiting.kind, waiting.id, CASE WHEN s.lease_owner IS NULL THEN m.priority_level END, past_days, future_days) i
+      WHERE m.reservation_type = waiting.kind AND m.reservation_id = waiting.id AND i.room = s.resource_mapping_id
         AND s.lease_owner IS NULL AND s.baselined_at IS NOT NULL AND s.reconciled_at IS NOT NULL
         AND bridge_room_is_free(s.resource_mapping_id, s.retry_at, s.throttled_until, s.asked_at, waiting.moment, held, asked_only)
       FOR NO KEY UPDATE OF m, s SKIP LOCKED;
@@ -4449,7 +4453,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '550f3aa6b0be5bdf88969cdad459e740c26616e8b6ca6750cf0fcb3f0088f973 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '8c25d755b4f1438f68f1bfa7343fd672ab8f267c7874b181d33aa963be7476f2 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -71,6 +71,40 @@ const folded = 'SELECT bridge_fold(7, 365, 1000);';
 const compared = 'UPDATE bridge_room_state SET baselined_at = now(), reconciled_at = now();';
 const renamed = `UPDATE bb_event SET name = 'Renamed', description = 'Bring chairs' WHERE id = 1;`;
 
+/** Makes each read of a row of the booking view draw from a sequence. Returns the function that reads and resets their number. */
+async function countReads(db: TestDatabase): Promise<() => Promise<number>> {
+  await db.query('CREATE SEQUENCE reads START 1');
+  const [{ view }] = (await db.query<{ view: string }>(
+    `SELECT rtrim(pg_get_viewdef('bridge_items'), ';') AS view`,
+  )) as [{ view: string }];
+  await db.query(`CREATE OR REPLACE VIEW bridge_items AS
+    SELECT reservation_type, reservation_id, resource_id, priority_level, active, starts_at, ends_at, all_day,
+      left(title, nextval('reads')::integer + 1000) AS title, description, organizer_name, organizer_email, is_private
+    FROM (${view}) items`);
+  return async () => {
+    const [{ n }] = (await db.query<{ n: number }>(`SELECT nextval('reads')::integer - 1 AS n`)) as [
+      { n: number },
+    ];
+    await db.query(`SELECT setval('reads', 1, false)`);
+    return n;
+  };
+}
+
+test('the view is read once, whether the room is free, worked on here, or leased by another daemon', async () => {
+  await using db = await settledWorld();
+  const reads = await countReads(db);
+  await db.query(renamed);
+  await left(db, byOne);
+  assert.equal(await reads(), 1);
+  await left(db, byOne, [1]);
+  assert.equal(await reads(), 1);
+  await db.query(
+    'UPDATE bridge_room_state SET lease_owner = gen_random_uuid() WHERE resource_mapping_id = 1',
+  );
+  await left(db, byOne);
+  assert.equal(await reads(), 1);
+});
+
 describe('one change is answered as among many, and leaves the same', () => {
   test.each([
     ['a name', renamed],
