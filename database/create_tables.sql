@@ -1875,23 +1875,43 @@ BEGIN
   RETURN stored;
 END $sending$;
 
+-- An older version has this without a result.
+DO $drop$
+BEGIN
+  IF pg_get_function_result(to_regprocedure('bridge_doubt_rooms(integer[], uuid, jsonb)')) = 'void' THEN
+    DROP FUNCTION bridge_doubt_rooms(integer[], uuid, jsonb);
+  END IF;
+END $drop$;
+
 -- After the lease session was lost: a crashed server may have lost our leases and folds while writes were under way. The next daemon to
 -- lease these rooms reads Outlook first. `sent`: what was sent in them of late (the mapping, its event, the state), in that order.
-CREATE OR REPLACE FUNCTION bridge_doubt_rooms(room_ids integer[], replica uuid, sent jsonb) RETURNS void LANGUAGE plpgsql AS $doubt$
+-- A person's transaction must not keep the daemon from all rooms: returns the rooms that have a locked row, for which nothing is stored.
+CREATE OR REPLACE FUNCTION bridge_doubt_rooms(room_ids integer[], replica uuid, sent jsonb) RETURNS integer[] LANGUAGE plpgsql AS $doubt$
 DECLARE
+  those constant bigint[] := ARRAY(SELECT DISTINCT d.id FROM jsonb_to_recordset(sent) AS d (id bigint));
+  mappings bigint[];
+  rooms integer[];
+  locked integer[];
   one record;
 BEGIN
   PERFORM bridge_lock_for_settlement();
+  mappings := ARRAY(SELECT m.id FROM bridge_mappings m WHERE m.id = ANY (those) ORDER BY m.id FOR NO KEY UPDATE SKIP LOCKED);
+  rooms := ARRAY(SELECT s.resource_mapping_id FROM bridge_room_state s WHERE s.resource_mapping_id = ANY (room_ids)
+    ORDER BY s.resource_mapping_id FOR NO KEY UPDATE SKIP LOCKED);
+  locked := ARRAY(
+    SELECT s.resource_mapping_id FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
+    WHERE r.id = ANY (room_ids) AND (NOT r.id = ANY (rooms)
+      OR EXISTS (SELECT FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.id = ANY (those) AND NOT m.id = ANY (mappings))));
   FOR one IN SELECT * FROM jsonb_to_recordset(sent) AS d (id bigint, "eventId" text, state jsonb) LOOP
     UPDATE bridge_mappings m SET sent_states = bridge_with_sent(m.sent_states, one.state), outlook_news = coalesce(m.outlook_news, 'look'),
       due_at = least(m.due_at, now()), revision = m.revision + 1
-    -- a row that a person's transaction has locked must not keep the daemon from all rooms
-    WHERE m.id = (SELECT k.id FROM bridge_mappings k WHERE k.id = one.id AND k.outlook_event_id = one."eventId"
-      AND k.reservation_id IS NOT NULL AND k.sync_status <> 'cancelled' FOR NO KEY UPDATE SKIP LOCKED);
+    WHERE m.id = one.id AND m.outlook_event_id = one."eventId" AND m.reservation_id IS NOT NULL AND m.sync_status <> 'cancelled'
+      AND NOT EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.resource_id = m.resource_id AND r.id = ANY (locked));
   END LOOP;
   UPDATE bridge_room_state s SET lease_owner = replica, push_due_at = least(s.push_due_at, now()), updated_at = now()
   FROM bridge_resource_mappings r
-  WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.id = ANY (room_ids) AND s.lease_owner IS NULL;
+  WHERE r.id = s.resource_mapping_id AND r.active = 1 AND r.id = ANY (room_ids) AND NOT r.id = ANY (locked) AND s.lease_owner IS NULL;
+  RETURN locked;
 END $doubt$;
 $functions$;
 
@@ -4453,7 +4473,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '8c25d755b4f1438f68f1bfa7343fd672ab8f267c7874b181d33aa963be7476f2 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'c68c37a9bfe824264254c7e1202ad6b4191c059474fc980e7a2c9e4f2433e23f ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -114,3 +114,53 @@ test('a state that is about to be sent is stored unless the mapping has changed 
   // the revision tells it from a change by a person
   assert.equal(after!.revision, row!.revision + 1);
 });
+
+describe('after the loss of a lease session', () => {
+  const doubt = async (db: TestDatabase, sentOf: readonly object[]) => {
+    const session = await db.pool.connect();
+    try {
+      await session.query(`SET lock_timeout = '250ms'`);
+      const { rows: answer } = await session.query<{ locked: number[] }>(
+        'SELECT bridge_doubt_rooms($1, gen_random_uuid(), $2) AS locked',
+        [[1, 2], JSON.stringify(sentOf)],
+      );
+      return answer[0]!.locked;
+    } finally {
+      session.release(true);
+    }
+  };
+  const doubtful = async (db: TestDatabase) =>
+    (
+      await db.query<{ id: number }>(
+        'SELECT resource_mapping_id AS id FROM bridge_room_state WHERE lease_owner IS NOT NULL ORDER BY 1',
+      )
+    ).map(({ id }) => id);
+
+  test.each([
+    ['nothing', null, [], [1, 2], ['A', 'X', 'Y']],
+    ['a room', 'SELECT FROM bridge_room_state WHERE resource_mapping_id = 1 FOR UPDATE', [1], [2], ['A']],
+    ['a mapping', 'SELECT FROM bridge_mappings FOR UPDATE', [1], [2], ['A']],
+  ])(
+    'what was sent is stored, while a transaction has locked %s',
+    async (_, lock, locked, marked, titles) => {
+      await using db = await retitled('A');
+      const [row] = await rows(db);
+      const sending = ['X', 'Y'].map((title) => ({
+        id: row!.id,
+        eventId: `event-${row!.id}`,
+        state: { title },
+      }));
+      const person = await db.pool.connect();
+      await person.query('BEGIN');
+      if (lock !== null) await person.query(lock);
+      assert.deepEqual(await doubt(db, sending), locked);
+      assert.deepEqual(await doubtful(db), marked);
+      assert.deepEqual(await sent(db), titles);
+      await person.query('ROLLBACK');
+      person.release();
+      assert.deepEqual(await doubt(db, sending), []);
+      assert.deepEqual(await doubtful(db), [1, 2]);
+      assert.deepEqual(await sent(db), ['A', 'X', 'Y']);
+    },
+  );
+});

@@ -335,16 +335,13 @@ export async function abandonRoom(session: Queryable, room: LeasedRoom, rest: Re
 export const unlockRoom = (session: Queryable, room: LeasedRoom) =>
   callFunction(session, 'bridge_unlock_room', room.id);
 
-/** After the lease session was lost: see `bridge_doubt_rooms`. */
-export async function doubtRooms(
+/**
+ * After the lease session was lost: see `bridge_doubt_rooms`. Returns the rooms that another transaction has locked, for which nothing
+ * is stored.
+ */
+export const doubtRooms = (
   session: Queryable,
   rooms: readonly number[],
   sent: readonly Sent[],
   replica: string,
-): Promise<void> {
-  await session.query({
-    name: 'doubt_rooms',
-    text: 'SELECT bridge_doubt_rooms($1, $2, $3)',
-    values: [rooms, replica, JSON.stringify(sent)],
-  });
-}
+) => callFunction<number[]>(session, 'bridge_doubt_rooms', rooms, replica, JSON.stringify(sent));

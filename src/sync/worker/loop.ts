@@ -170,7 +170,11 @@ export function createWork(options: WorkOptions) {
     options.leaseOpened?.();
     guard.begin(ended);
     leasePid = opened.pid;
-    ended.signal.addEventListener('abort', () => running.cutOff(ended.signal.reason));
+    ended.signal.addEventListener('abort', () => {
+      // now: the rooms end soon, and the next session may be opened much later, after the restart of the server
+      if (!signal.aborted) noteDoubt();
+      running.cutOff(ended.signal.reason);
+    });
     opened.lost.addEventListener('abort', () => ended.abort(opened.lost.reason));
     try {
       await takeUntilEnd(lease, signal);
@@ -181,14 +185,6 @@ export function createWork(options: WorkOptions) {
       if (lease.hasTaken) tell({ fact: 'lease-lost', reason: messageOf(error) });
       throw error;
     } finally {
-      if (!signal.aborted) {
-        const rooms = running.unflushed();
-        // now: the next session may be opened much later, after the restart of the server
-        doubtful = {
-          rooms: [...doubtful.rooms, ...rooms],
-          sent: [...doubtful.sent, ...options.sentIn(rooms)],
-        };
-      }
       ended.abort(new Error('the lease session was closed'));
       guard.end();
       leasePid = null;
@@ -198,17 +194,34 @@ export function createWork(options: WorkOptions) {
     }
   }
 
+  function noteDoubt(): void {
+    const rooms = running.unflushed();
+    doubtful = {
+      rooms: [...doubtful.rooms, ...rooms],
+      sent: [...doubtful.sent, ...options.sentIn(rooms)],
+    };
+  }
+
+  /** Stores the doubt about rooms. Those that an open transaction of others has locked stay doubtful and are not leased. */
+  async function storeDoubt({ session, ended }: Lease, until: AbortSignal): Promise<void> {
+    const { rooms, sent } = doubtful;
+    if (rooms.length === 0) return;
+    const locked = await retry(() => doubtRooms(session, rooms, sent, replica), until);
+    // the end of the session has added to it
+    if (ended.signal.aborted) return;
+    doubtful = locked.length === 0 ? noDoubt : { rooms: locked, sent };
+  }
+
   async function takeUntilEnd(lease: Lease, stopping: AbortSignal): Promise<void> {
     const { session } = lease;
     const until = AbortSignal.any([stopping, lease.ended.signal]);
-    const { rooms, sent } = doubtful;
-    if (rooms.length > 0) await retry(() => doubtRooms(session, rooms, sent, replica), until);
-    doubtful = noDoubt;
+    await storeDoubt(lease, until);
     await options.needAdapter(session);
     // every other take is for all rooms, so that continuous bookings delay no room forever
     let changedFirst = false;
     let foldsApart = false;
     while (!until.aborted) {
+      await storeDoubt(lease, until);
       const startedAt = performance.now();
       changedFirst &&= !foldsApart;
       const { wanted, taken } = await retry(() => take(session, { changedFirst, foldsApart }), until);
@@ -243,7 +256,7 @@ export function createWork(options: WorkOptions) {
 
   const takeOptions = (): Omit<TakeOptions, 'changedFirst' | 'foldsApart'> => ({
     replica,
-    held: outlookDown.isDown() ? [...running.ids(), ...probe.tried()] : running.ids(),
+    held: [...running.ids(), ...doubtful.rooms, ...(outlookDown.isDown() ? probe.tried() : [])],
     rooms: Math.min(places.free(), roomsATake),
     items: itemsAtATime,
     window,

@@ -16,11 +16,11 @@ import { afterRecord, createWork, type WorkOptions } from '../../../src/sync/wor
 
 type Answer = Omit<Taken, 'recorded'>;
 
-/** A statement of the lease session, and its answer: of a take, with these rooms. */
-function answered(asked: object, answer: Answer) {
+/** A statement of the lease session, and its answer: of a take, with these rooms; else `value`. */
+function answered(asked: object, answer: Answer, value: unknown = null) {
   if (asked instanceof EarlyQuery) answerEarly(asked, { answer });
   const { name, values } = asked as { readonly name?: string; readonly values?: readonly unknown[] };
-  return { rows: [name === 'bridge_release_rooms' ? { released: values![0] } : {}] };
+  return { rows: [name === 'bridge_release_rooms' ? { released: values![0] } : { value }] };
 }
 
 /** The loop on lease sessions that `openLease` makes; it ends at its third wait. */
@@ -105,8 +105,8 @@ test('what was sent just before a session was lost is stored by the next one, ho
       return {
         session: {
           query: async (asked: { readonly name: string; readonly values: readonly unknown[] }) => {
-            if (asked.name === 'doubt_rooms') doubted.push(asked.values[0], asked.values[2]);
-            return answered(asked, opened === 1 ? taken : { ...taken, rooms: [] });
+            if (asked.name === 'bridge_doubt_rooms') doubted.push(asked.values[0], asked.values[2]);
+            return answered(asked, opened === 1 ? taken : { ...taken, rooms: [] }, []);
           },
         } as never,
         lost: opened === 1 ? gone.signal : new AbortController().signal,
@@ -125,6 +125,96 @@ test('what was sent just before a session was lost is stored by the next one, ho
     () => (opened === 1 ? [one] : []),
   );
   expect(doubted).toEqual([[7], JSON.stringify([one])]);
+});
+
+test('a room whose release fails with its session is read first, although a take waited behind the release', async () => {
+  const room = {
+    id: 7,
+    name: 'Hall',
+    resourceId: 101,
+    attempt: 0,
+    epoch: 1,
+    due: [],
+  } as unknown as LeasedRoom;
+  const none: Answer = { folded: 0, rooms: [], stopped: [], more: false };
+  const releasing = Promise.withResolvers<never>();
+  const gone = new AbortController();
+  const lost = new Error('Connection terminated unexpectedly');
+  const doubted: unknown[] = [];
+  let opened = 0;
+  let takes = 0;
+  await runUntilThirdWait(
+    async () => {
+      opened += 1;
+      return {
+        session: {
+          query: async (asked: { readonly name: string; readonly values: readonly unknown[] }) => {
+            if (opened === 1 && gone.signal.aborted) throw lost;
+            if (asked.name === 'bridge_doubt_rooms') doubted.push(asked.values[0]);
+            if (asked.name === 'bridge_release_rooms') return await releasing.promise;
+            if (asked.name === 'lease_rooms') takes += 1;
+            return answered(asked, takes === 1 ? { ...none, rooms: [room] } : none, []);
+          },
+        } as never,
+        lost: opened === 1 ? gone.signal : new AbortController().signal,
+        pid: 1,
+        close: async () => undefined,
+      };
+    },
+    (sleep) => async (ms) => {
+      if (opened > 1) return await sleep(ms);
+      // the next take is asked for while the release is under way
+      setImmediate(() => {
+        gone.abort(lost);
+        releasing.reject(lost);
+      });
+    },
+    async () => ({ rest: null, outage: null, answered: true }),
+  );
+  expect(doubted).toEqual([[7]]);
+});
+
+test('a room with a row that a transaction keeps locked is not leased until its doubt is stored, and the others are', async () => {
+  const none: Answer = { folded: 0, rooms: [], stopped: [], more: false };
+  const [hall, cellar] = [7, 8].map(
+    (id) =>
+      ({ id, name: `Room ${id}`, resourceId: id, attempt: 0, epoch: 1, due: [] }) as unknown as LeasedRoom,
+  ) as [LeasedRoom, LeasedRoom];
+  const gone = new AbortController();
+  const asked: unknown[] = [];
+  let opened = 0;
+  await runUntilThirdWait(
+    async () => {
+      opened += 1;
+      return {
+        session: {
+          query: async (query: { readonly name: string; readonly values: readonly unknown[] }) => {
+            const isFirst = opened === 1;
+            if (!isFirst && query.name === 'bridge_doubt_rooms') asked.push(['doubted', query.values[0]]);
+            if (!isFirst && query.name === 'lease_rooms') asked.push(['held', query.values[1]]);
+            const locked = asked.filter((one) => (one as unknown[])[0] === 'doubted').length < 3 ? [7] : [];
+            return answered(query, isFirst ? { ...none, rooms: [hall, cellar] } : none, locked);
+          },
+        } as never,
+        lost: opened === 1 ? gone.signal : new AbortController().signal,
+        pid: 1,
+        close: async () => undefined,
+      };
+    },
+    (sleep) => async (ms) => {
+      if (opened === 1) gone.abort(new Error('the connection has ended'));
+      else await sleep(ms);
+    },
+    async () => ({ rest: null, outage: null, answered: true }),
+  );
+  expect(asked).toEqual([
+    ['doubted', [8, 7]],
+    ['doubted', [7]],
+    ['held', [7]],
+    ['doubted', [7]],
+    ['held', []],
+    ['held', []],
+  ]);
 });
 
 test('a daemon that is newer than its database is an outage with its repair, told once, and no bug', async () => {
