@@ -3,7 +3,6 @@
  * outcomes are read from our tables, whichever daemon settled them. A call waits for 20 s at most and reports the remainder as pending;
  * it is settled later all the same.
  */
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Queryable } from '../../database.ts';
 import { queryRow, queryValue } from '../../query.ts';
 import { sleep } from '../../sleep.ts';
@@ -65,9 +64,7 @@ export function createCalls({ db, window, ring, needWrites, waitMs = 20_000 }: C
       wake,
       async foldAll() {
         do {
-          const folded = await fold(db, window);
-          if (folded === 0) return;
-          if (folded < 0) await pause(5);
+          if ((await fold(db, window)) === 0) return;
         } while (msLeft(waiting) > 0);
       },
       async settled(chosen, counted) {

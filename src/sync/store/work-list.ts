@@ -180,7 +180,7 @@ async function leaseRooms(session: Queryable, options: TakeOptions): Promise<Tak
   return { ...answer, folded: folded + answer.folded, rooms, recorded };
 }
 
-/** Folds the outbox, and makes the rooms of the changes due. Returns the number of rows; negative: another session is folding. */
+/** Folds the outbox, and makes the rooms of the changes due. Returns the number of rows. */
 export const fold = (session: Queryable, window: Window, most = foldMost) =>
   callFunction<number>(session, 'bridge_fold', window.pastDays, window.futureDays, most);
 
