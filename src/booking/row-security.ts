@@ -1,14 +1,6 @@
 /** Row security (`CREATE POLICY`) of the tables that the booking view reads: rows that it hides look like removed reservations. */
 import type { Queryable } from '../database.ts';
-
-/** The relations below the view bridge_items, also through other views, as a common table expression `reads (id)`. Needs the view. */
-export const readRelations = `reads (id) AS (
-    SELECT 'public.bridge_items'::regclass::oid
-    UNION
-    SELECT d.refobjid FROM reads r JOIN pg_rewrite w ON w.ev_class = r.id
-    JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass
-    WHERE d.refobjid <> r.id
-  )`;
+import { readRelations } from './read-tables.ts';
 
 export interface SecuredTable {
   readonly table: string;

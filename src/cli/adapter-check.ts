@@ -7,6 +7,7 @@ import { lineInFiles, readStatements } from '../booking/adapter-sql.ts';
 import { adapterFiles, missingRights } from '../booking/install.ts';
 import { readEnv, toBookingConfig, type BookingConfig, type WakeMode } from '../config.ts';
 import { Permanent } from '../errors.ts';
+import { tryExisting } from './adapter-existing.ts';
 import { checkPlans } from './adapter-plans.ts';
 import { checkRows, checkTimes } from './adapter-rows.ts';
 import { checkShape } from './adapter-shape.ts';
@@ -68,10 +69,11 @@ export async function checkAdapter(
           await runCheck(client, 'plans', report, () => checkPlans(client, report));
           await runCheck(client, 'triggers', report, () => checkWatched(client, folder, report));
           const { known } = await readAbilities(client);
-          if (!known.has('one-way'))
-            await runCheck(client, 'functions', report, () =>
-              tryFunctions(client, config.timezone, known, report),
-            );
+          if (known.has('one-way')) return;
+          await runCheck(client, 'functions', report, () =>
+            tryFunctions(client, config.timezone, known, report),
+          );
+          await runCheck(client, 'functions', report, () => tryExisting(client, known, report));
         });
       } finally {
         await client.query('ROLLBACK').catch(() => undefined); // the session ends with it in any case

@@ -109,6 +109,14 @@ export function states({ state }: Guess, values: readonly string[]): States {
     };
   if (/^timestamp|^date/.test(state.type))
     return { active: `${column} IS NULL`, state: null, cancel: `${own} = now()`, fresh: null };
+  // a moment as seconds, or a number that only some rows have
+  if (isNumber(state) && negative && !state.isNotNull)
+    return {
+      active: `coalesce(${column}, 0) = 0`,
+      state: null,
+      cancel: `${own} = ${state.type === 'bigint' ? 'extract(epoch FROM now())' : '1'}`,
+      fresh: null,
+    };
   if (isNumber(state))
     return negative
       ? { active: `${column} = 0`, state: null, cancel: `${own} = 1`, fresh: '0' }

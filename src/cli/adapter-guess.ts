@@ -34,6 +34,8 @@ export interface Guess {
   /** In the table itself, or in a child table whose column `link` has the id of the booking. */
   readonly room: Column | null;
   readonly link: Column | null;
+  /** Other columns that refer to the same table of rooms. */
+  readonly otherRooms: readonly string[];
   readonly title: Column | null;
   readonly description: Column | null;
   readonly email: Column | null;
@@ -95,9 +97,16 @@ const isZone = has('tz timezone zone');
 const isBuffer = has('buffer setup teardown preparation cleanup cleaning');
 const isPrivate = has('private confidential public');
 const isStateWord = has('status state');
-const isState = has('status state active cancelled canceled deleted rejected enabled approved confirmed');
+const isStateMark = has(
+  'status state active cancelled canceled cancel cancellation deleted rejected enabled approved confirmed',
+);
+/** Columns beside the state: its reason, its author. */
+const isAboutState = has('reason by note comment message');
+const isState = (column: Column) => isStateMark(column) && !isAboutState(column);
 const bookingWords = /book|reserv|event|entr(y|ies)|appointment|meeting|alloc|rental|hire/i;
 const roomWords = /room|resource|space|location|venue|facilit|hall|lokale|raum|(^|_)units?$/i;
+/** Tables that sort rooms. */
+const roomKinds = /(type|kind|categor(y|ie)|group|attr|class|set)(s|ribute\w*)?$/i;
 const otherWords = /hist|log|audit|archiv|templ|season|holiday|setting|occurrence_rule|blackout/i;
 
 const clockOf = ({ type }: Column): Clock | null =>
@@ -135,14 +144,30 @@ function timesOf(columns: readonly Column[]): Times | null {
   return { clock: clockOf(range)!, starts: range, ends: range, isByName: true };
 }
 
+/** What a name says beside start or end; a plain time or date says nothing. */
+const restOf = (column: Column) =>
+  wordsOf(column.column)
+    .filter((word) => !isStart({ ...column, column: word }) && !isEnd({ ...column, column: word }))
+    .filter((word) => !/^(time|date|datetime|at|on|ts|dt|utc)$/.test(word))
+    .join(' ');
+
+/** Columns that differ in nothing but start and end belong together, and best if the names say nothing else. */
+function likeness(starts: Column, ends: Column): number {
+  const [from, to] = [restOf(starts), restOf(ends)];
+  return (from === to ? 2 : 0) + (from + to === '' ? 1 : 0);
+}
+
 function pairOf(columns: readonly Column[]): Times | null {
   for (const clock of ['instant', 'wall clock', 'seconds', 'date'] as const) {
     const ofClock = columns.filter(
       (column) => clockOf(column) === clock && column.references === null && !column.isKey,
     );
-    const starts = ofClock.find((column) => isStart(column) && !isEnd(column));
-    const ends = ofClock.find((column) => isEnd(column) && !isStart(column));
-    if (starts !== undefined && ends !== undefined) return { clock, starts, ends, isByName: true };
+    const starts = ofClock.filter((column) => isStart(column) && !isEnd(column));
+    const ends = ofClock.filter((column) => isEnd(column) && !isStart(column));
+    const [best] = starts
+      .flatMap((from) => ends.map((to) => [from, to] as const))
+      .toSorted((a, b) => likeness(...b) - likeness(...a));
+    if (best !== undefined) return { clock, starts: best[0], ends: best[1], isByName: true };
   }
   // unknown names: exactly two required timestamps
   for (const clock of ['instant', 'wall clock'] as const) {
@@ -218,19 +243,17 @@ function relatedTo(
 /** The best candidate for the bookings table; null: no table has a key and recognisable start and end columns. */
 export function guess(all: readonly Column[]): Guess | null {
   const tables = Map.groupBy(all, nameOf);
+  const refersToRoom = ({ references }: Column) =>
+    references !== null && roomWords.test(references.split('.')[1]!) && !roomKinds.test(references);
   const roomOf = (columns: readonly Column[]) =>
-    columns.find(({ references }) => references !== null && roomWords.test(references.split('.')[1]!)) ??
-    columns.find((column) => isRoom(column) && !column.isKey) ??
-    null;
+    columns.find(refersToRoom) ?? columns.find((column) => isRoom(column) && !column.isKey) ?? null;
   const candidates = [...tables].flatMap(([table, columns]) => {
     const times = timesOf(columns);
     const keys = columns.filter(({ isKey }) => isKey);
     if (times === null || keys.length !== 1) return [];
     const below = [...tables.values()].find(
       (other) =>
-        other !== columns &&
-        other.some(({ references }) => references === table) &&
-        other.some(({ references }) => references !== null && roomWords.test(references.split('.')[1]!)),
+        other !== columns && other.some(({ references }) => references === table) && other.some(refersToRoom),
     );
     const own = roomOf(columns);
     const room = own ?? (below === undefined ? null : roomOf(below));
@@ -275,6 +298,9 @@ export function guess(all: readonly Column[]): Guess | null {
     ...times,
     room,
     link,
+    otherRooms: columns
+      .filter((column) => column !== room && refersToRoom(column) && column.references === room?.references)
+      .map(({ column }) => column),
     ...used,
     buffers: columns
       .filter((column) => isBuffer(column) && /^(interval|integer|smallint)$/.test(column.type))

@@ -1,5 +1,6 @@
 /** Checks the rows of an adapter's view: nulls, duplicates, times, zone. */
 import type pg from 'pg';
+import { readRelations } from '../booking/read-tables.ts';
 import type { Report } from './doctor-findings.ts';
 
 interface Fault {
@@ -33,7 +34,7 @@ const faults: readonly Fault[] = [
       column === 'priority_level'
         ? 'Write 1::smallint in 10_view.sql, unless one type takes precedence over another.'
         : column === 'reservation_id' || column === 'resource_id'
-          ? 'Put keys that are uuids or codes into reservation_key and resource_key: sql/README.md, "Keys".'
+          ? `Keys that are uuids or codes: put them into reservation_key and resource_key (sql/README.md, "Keys").${column === 'resource_id' ? ' A booking without a room: exclude it in 10_view.sql.' : ''}`
           : `Set a value in 10_view.sql, for example coalesce(…, …) AS ${column}, or exclude such rows.`,
   })),
   {
@@ -93,14 +94,32 @@ export async function checkRows(client: pg.Client, report: Report): Promise<void
   }
   const { rows } = await client.query<{ total: number }>('SELECT count(*) AS total FROM public.bridge_items');
   const { total } = rows[0]!;
-  if (total === 0)
+  if (total === 0) {
+    const filled = await filledTables(client);
     report(
       'warning',
       'rows',
-      'bridge_items has no rows, so its values could not be checked.',
-      'Run it on a copy of the real database.',
+      `bridge_items has no rows, so its values could not be checked.${filled.length === 0 ? '' : ` These tables, which it reads, have rows: ${filled.join(', ')}.`}`,
+      filled.length === 0
+        ? 'Run it on a copy of the real database.'
+        : 'Check the joins and the WHERE of 10_view.sql.',
     );
-  else if (faulty.length === 0) report('ok', 'rows', `${total} rows, all valid`);
+  } else if (faulty.length === 0) report('ok', 'rows', `${total} rows, all valid`);
+}
+
+/** The tables with rows that the view reads. */
+async function filledTables(client: pg.Client): Promise<string[]> {
+  const { rows } = await client.query<{ table: string }>(
+    `WITH RECURSIVE ${readRelations}
+     SELECT c.oid::regclass::text AS "table" FROM reads r JOIN pg_class c ON c.oid = r.id
+     WHERE c.relkind IN ('r', 'p', 'f', 'm') AND NOT (c.relnamespace = 'public'::regnamespace AND c.relname LIKE 'bridge\\_%') ORDER BY 1`,
+  );
+  const filled: string[] = [];
+  for (const { table } of rows) {
+    const { rows: first } = await client.query(`SELECT FROM ${table} LIMIT 1`);
+    if (first.length > 0) filled.push(table);
+  }
+  return filled;
 }
 
 /**

@@ -49,17 +49,20 @@ function view(guess: Guess, type: string, values: readonly string[]): string {
   const text = (column: Column | null) => (column === null ? 'NULL::text' : `${of('b', column)}::text`);
   const roomAt = room === null ? 'NULL' : of(link === null ? 'b' : 'l', room);
   const { active, state } = states(guess, values);
-  // a row without times is not scheduled yet
-  const scheduled = [...new Set([guess.starts, guess.ends])].filter(({ isNotNull }) => !isNotNull);
+  // a row without times or room is not scheduled yet
+  const scheduled = [
+    ...new Set([guess.starts, guess.ends, ...(room === null || link !== null ? [] : [room])]),
+  ].filter(({ isNotNull }) => !isNotNull);
+  const between = [...new Set([guess.starts.column, guess.ends.column])].join(', ');
   const notes = [
     `-- Guessed by \`adapter new\`: ${guess.table} is the bookings table${guess.others.length === 0 ? '' : ` (or ${guess.others.slice(0, 5).join(', ')}?)`}. The contract is sql/README.md.`,
     guess.clock === 'wall clock' || guess.clock === 'wall clock range' || guess.clock === 'date'
       ? guess.utc === null
-        ? `-- Its times have no zone and are read as local times of BOOKING_TIMEZONE; check that they are not UTC.${zones.length === 0 ? '' : ` Possible time zone columns: ${zones.slice(0, 3).join(', ')}.`}`
-        : `-- Its times have no zone and are read as UTC: ${guess.utc}.`
+        ? `-- Its times (${between}) have no zone and are read as local times of BOOKING_TIMEZONE; check that they are not UTC.${zones.length === 0 ? '' : ` Possible time zone columns: ${zones.slice(0, 3).join(', ')}.`}`
+        : `-- Its times (${between}) have no zone and are read as UTC: ${guess.utc}.`
       : guess.clock === 'seconds'
-        ? '-- Its times are read as seconds since 1970.'
-        : '-- Its times are instants.',
+        ? `-- Its times (${between}) are read as seconds since 1970.`
+        : `-- Its times (${between}) are instants.`,
     guess.state === null
       ? '-- No column marks cancelled bookings; check whether the booking system deletes them.'
       : `-- ${guess.state.column} marks bookings that ${state === null || states(guess, values).cancel !== null ? 'are cancelled' : 'await approval; cancelled bookings are assumed to be deleted'}${values.length === 0 ? '' : `; values found: ${values.join(', ')}`}${guess.otherStates.length === 0 ? '' : ` (and ${guess.otherStates.join(', ')}?)`}. A booking that awaits approval is not active.`,
@@ -69,7 +72,9 @@ function view(guess: Guess, type: string, values: readonly string[]): string {
     guess.buffers.length === 0
       ? null
       : `-- Not shown yet: ${guess.buffers.join(', ')}. The optional columns setup_minutes and teardown_minutes show such times (sql/README.md).`,
-    room === null ? '-- No column refers to a room: set resource_id.' : null,
+    room === null
+      ? '-- No column refers to a room: set resource_id.'
+      : `-- ${room.column} is the room${guess.otherRooms.length === 0 ? '' : ` (or ${guess.otherRooms.join(', ')}?)`}.`,
     room !== null && !isNumber(room)
       ? `-- Room keys are ${room.type}: bridge_key has a number for each (sql/README.md, "Keys").`
       : null,
@@ -169,9 +174,11 @@ ${rows.join(',\n')}
   FROM wants w CROSS JOIN unnest(string_to_array(w.rights, ' ')) r
   LEFT JOIN pg_namespace n ON n.nspname = w.home LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
 ), sequences AS MATERIALIZED (
-  SELECT s.oid, s.oid::regclass::text AS full_name FROM tables t
-  JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = t.id AND d.classid = 'pg_class'::regclass AND d.deptype = 'a'
-  JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' WHERE t.privilege = 'INSERT'
+  -- those of the defaults; a sequence may belong to another table, for example the parent
+  SELECT DISTINCT s.oid, s.oid::regclass::text AS full_name FROM tables t
+  JOIN pg_attrdef a ON a.adrelid = t.id
+  JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = a.oid AND d.refclassid = 'pg_class'::regclass
+  JOIN pg_class s ON s.oid = d.refobjid AND s.relkind = 'S' WHERE t.privilege = 'INSERT'
 )
 SELECT format('GRANT USAGE ON SCHEMA %I TO %I;', home, current_user) AS repair, true AS needed, NULL::text AS why
 FROM tables WHERE NOT has_schema_privilege(schema_id, 'USAGE') GROUP BY home

@@ -383,7 +383,13 @@ async function callFunction<Row extends object>(
   } catch (error) {
     if (sqlState(error) === null) throw error;
     await client.query('ROLLBACK TO call');
-    report('problem', 'functions', `${failureInWords(error)}.`, repair);
+    report(
+      'problem',
+      'functions',
+      `${failureInWords(error)}.`,
+      // also of a table that a trigger of the booking system writes
+      sqlState(error) === '42501' ? 'Grant the privilege to our role, and add it to 00_rights.sql.' : repair,
+    );
     return null;
   }
 }

@@ -3,7 +3,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type pg from 'pg';
 import type { Report } from './doctor-findings.ts';
-import { readRelations, securedTables } from '../booking/row-security.ts';
+import { unrecordedRelatives } from '../booking/inherited.ts';
+import { firedEvents, readRelations } from '../booking/read-tables.ts';
+import { securedTables } from '../booking/row-security.ts';
 import { triggerFailures } from '../booking/trigger-trial.ts';
 
 interface Read {
@@ -15,18 +17,27 @@ interface Read {
 
 /** The tables below bridge_items, also through other views. */
 const readTables = `
-  WITH RECURSIVE ${readRelations}, fired AS (
-    SELECT t.tgrelid, bit_or(t.tgtype::integer) AS type FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-    WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
-      AND p.pronamespace = 'public'::regnamespace AND p.proname LIKE 'bridge\\_%'
-    GROUP BY t.tgrelid
-  )
-  SELECT c.oid::regclass::text AS "table", c.relkind AS kind,
-    ARRAY(SELECT e.name FROM (VALUES ('INSERT', 4), ('UPDATE', 16), ('DELETE', 8), ('TRUNCATE', 32)) AS e (name, bit)
-          WHERE f.type & e.bit > 0) AS events
-  FROM reads r JOIN pg_class c ON c.oid = r.id LEFT JOIN fired f ON f.tgrelid = c.oid
+  WITH RECURSIVE ${readRelations}, ${firedEvents}
+  SELECT c.oid::regclass::text AS "table", c.relkind AS kind, coalesce(f.events, '{}') AS events
+  FROM reads r JOIN pg_class c ON c.oid = r.id LEFT JOIN fired f ON f.id = c.oid
   WHERE c.relkind IN ('r', 'p', 'f', 'm') AND NOT (c.relnamespace = 'public'::regnamespace AND c.relname LIKE 'bridge\\_%')
   ORDER BY 1`;
+
+/**
+ * The columns that the view reads and a declaration does not list, where the trigger records only rows with a change in a listed
+ * column. Other declarations record every row that an UPDATE writes.
+ */
+const forgottenColumns = `
+  WITH RECURSIVE ${readRelations}
+  SELECT c.oid::regclass::text AS "table", array_agg(DISTINCT a.attname::text ORDER BY a.attname::text) AS columns
+  FROM reads v JOIN pg_rewrite w ON w.ev_class = v.id AND w.ev_type = '1'
+  JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
+  JOIN pg_class c ON c.oid = d.refobjid JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid
+  JOIN public.bridge_watched b ON b.table_name = format('%I.%I', n.nspname, c.relname)
+  JOIN pg_proc p ON p.oid = to_regproc(b.calls)
+  WHERE 'UPDATE' = ANY (b.events) AND NOT a.attname = ANY (b.columns) AND p.prosrc LIKE '%old_rows AS o FULL JOIN new_rows%'
+  GROUP BY c.oid ORDER BY 1`;
 
 /** Needs the view and the triggers. */
 export async function checkWatched(client: pg.Client, folder: string, report: Report): Promise<void> {
@@ -61,6 +72,22 @@ export async function checkWatched(client: pg.Client, folder: string, report: Re
         `The view reads ${table}, and no trigger records its changes${events.length > 0 ? ` by ${missing.join(' and ')}` : ''}.`,
         `In 30_watch.sql: SELECT public.bridge_watch_table('${table}', $$SELECT 'type', changed.id$$, '{columns that the view reads}');`,
       );
+  }
+  for (const { message, repair } of await unrecordedRelatives(client)) {
+    isWhole = false;
+    report('problem', 'triggers', message, repair);
+  }
+  const { rows: forgotten } = await client.query<{ table: string; columns: readonly string[] }>(
+    forgottenColumns,
+  );
+  for (const { table, columns } of forgotten) {
+    isWhole = false;
+    report(
+      'problem',
+      'triggers',
+      `The view reads ${columns.join(', ')} of ${table}, and its declaration does not list ${columns.length === 1 ? 'this column' : 'these columns'}: changes are not recorded.`,
+      'Add the columns to the third argument of its bridge_watch_table in 30_watch.sql; a subquery with * reads all columns.',
+    );
   }
   const failing = await triggerFailures(client, 'inside');
   for (const [why, tables] of failing)

@@ -1,6 +1,7 @@
 /** `doctor`: whether the triggers on the booking system's tables exist, are enabled, and work. */
 import type pg from 'pg';
 import { readCapture } from '../booking/capture.ts';
+import { unrecordedRelatives } from '../booking/inherited.ts';
 import { triggerFailures } from '../booking/trigger-trial.ts';
 import { migrateCommand } from '../command-name.ts';
 import type { Report } from './doctor-findings.ts';
@@ -21,6 +22,8 @@ export async function checkTriggers(client: pg.Client, report: Report): Promise<
       `${extra.join('; ')}: it slows down writes and has no effect.`,
       dropOf(extra),
     );
+  const relatives = missing.length > 0 ? [] : await unrecordedRelatives(client);
+  for (const { message, repair } of relatives) report('warning', 'triggers', message, repair);
   const failing = await triggerFailures(client, 'alone');
   for (const [why, tables] of failing)
     report(
@@ -29,7 +32,8 @@ export async function checkTriggers(client: pg.Client, report: Report): Promise<
       `Changes of ${tables.join(', ')} are not recorded: ${why}`,
       `If an upgrade of the booking system renamed a column, use a version of the adapter for it, then: ${migrateCommand}`,
     );
-  if (missing.length === 0 && failing.size === 0) report('ok', 'triggers', 'complete, enabled and working');
+  if (missing.length === 0 && relatives.length === 0 && failing.size === 0)
+    report('ok', 'triggers', 'complete, enabled and working');
 }
 
 const dropOf = (extra: readonly string[]) =>

@@ -4,7 +4,10 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { textsOf } from '../../src/cli/adapter-new.ts';
+import type { Queryable } from '../../src/database.ts';
 import { openTestDatabase } from '../support/database.ts';
+import { openRole } from '../support/roles.ts';
 import { cli } from './command-line.ts';
 
 /** The command in a database with these tables; and `adapter check` of what it wrote. */
@@ -27,6 +30,7 @@ async function write(tables: string) {
     problems: findings
       .filter(({ state }) => state === 'problem')
       .map(({ check: of, message }) => `${of}: ${message}`),
+    warnings: findings.filter(({ state }) => state === 'warning').map(({ message }) => message),
     read: (name: string) => readFileSync(join(folder, name), 'utf8'),
   };
 }
@@ -80,7 +84,7 @@ test('wall-clock times and rooms in a table of their own: the view is read, the 
     INSERT INTO "AppointmentResource" VALUES (1, 1)`);
   expect(problems.filter((one) => !one.startsWith('functions: '))).toEqual([]);
   expect(problems.join('\n')).toMatch(/bridge_import_item is not written yet/);
-  assert.match(read('10_view.sql'), /Its times have no zone/);
+  assert.match(read('10_view.sql'), /Its times \(startsAt, endsAt\) have no zone/);
   assert.match(
     read('30_watch.sql'),
     /'public\."AppointmentResource"', \$\$SELECT 'appointment', changed\."appointmentId"\$\$/,
@@ -186,6 +190,68 @@ test('Varaamo: a unit as the room, states that wait, buffers, and texts that a c
   assert.match(read('20_functions.sql'), /left\(coalesce\(item ->> 'description', ''\), 255\)/);
   assert.match(read('11_resources.sql'), /FROM public\.reservation_unit r/);
   assert.match(read('00_rights.sql'), /'reservation', 'SELECT INSERT UPDATE TRIGGER'/);
+});
+
+const inherited = `
+  CREATE SCHEMA money; CREATE SCHEMA booking;
+  CREATE TABLE money.billable_xact (id bigserial PRIMARY KEY, usr integer NOT NULL DEFAULT 1, xact_start timestamptz NOT NULL DEFAULT now(), xact_finish timestamptz);
+  CREATE TABLE booking.resource_type (id serial PRIMARY KEY, name text NOT NULL);
+  CREATE TABLE booking.resource (id serial PRIMARY KEY, type integer NOT NULL REFERENCES booking.resource_type, name text NOT NULL);
+  CREATE TABLE booking.reservation (start_time timestamptz, end_time timestamptz, cancel_reason text, cancel_time timestamptz,
+    target_resource_type integer REFERENCES booking.resource_type, target_resource integer REFERENCES booking.resource,
+    current_resource integer REFERENCES booking.resource, subject text) INHERITS (money.billable_xact);
+  ALTER TABLE booking.reservation ADD PRIMARY KEY (id);
+  CREATE INDEX ON booking.reservation (target_resource);
+  INSERT INTO booking.resource_type (name) VALUES ('Meeting room');
+  INSERT INTO booking.resource (type, name) VALUES (1, 'A');
+  INSERT INTO booking.reservation (start_time, end_time, target_resource_type, target_resource)
+  VALUES (${next(24)}, ${next(25)}, 1, 1), (${next(24)}, ${next(25)}, 1, NULL)`;
+
+test('Evergreen: two pairs of times, a kind of room beside the room, a moment of cancellation, rows of a parent', async () => {
+  const { problems, read } = await write(inherited);
+  assert.match(read('10_view.sql'), /Its times \(start_time, end_time\) are instants/);
+  assert.match(read('10_view.sql'), /b\.cancel_time IS NULL AS active/);
+  assert.match(read('10_view.sql'), /target_resource is the room \(or current_resource\?\)/);
+  assert.match(read('10_view.sql'), /AND b\.target_resource IS NOT NULL;/);
+  assert.match(read('11_resources.sql'), /FROM booking\.resource r/);
+  expect(problems).toEqual([
+    expect.stringMatching(/booking\.reservation inherits from money\.billable_xact/),
+  ]);
+});
+
+test('the sequence of a parent is among the privileges', async () => {
+  await using db = await openTestDatabase({ schema: 'empty' });
+  await db.query(inherited);
+  const texts = await textsOf({
+    query: async (text: unknown) => ({ rows: await db.query(String(text)) }),
+  } as Queryable);
+  await using role = await openRole(db, []);
+  const { client } = await role.session();
+  const { rows } = await client.query<{ repair: string }>(texts['00_rights.sql']!);
+  expect(rows.map(({ repair }) => repair)).toContain(
+    `GRANT USAGE ON SEQUENCE money.billable_xact_id_seq TO ${role.name};`,
+  );
+});
+
+test('seconds of the deletion, which most rows do not have: these are active, and a new booking has none', async () => {
+  const { problems, read } = await write(`
+    CREATE TABLE venue (id serial PRIMARY KEY, label text);
+    CREATE TABLE booking (id serial PRIMARY KEY, venue integer NOT NULL REFERENCES venue, start_time timestamptz NOT NULL, end_time timestamptz NOT NULL,
+      title text NOT NULL, deleted bigint);
+    CREATE INDEX ON booking (venue);
+    INSERT INTO venue (label) VALUES ('A');
+    INSERT INTO booking (venue, start_time, end_time, title) VALUES (1, ${next(24)}, ${next(25)}, 'Choir')`);
+  expect(problems).toEqual([]);
+  assert.doesNotMatch(read('20_functions.sql'), /INSERT INTO public\.booking \([^)]*deleted/);
+});
+
+test('a view that shows none of the rows that its table has is told with that table', async () => {
+  const { warnings } = await write(`
+    CREATE TABLE venue (id serial PRIMARY KEY, label text);
+    CREATE TABLE booking (id serial PRIMARY KEY, venue integer REFERENCES venue, start_time timestamptz, end_time timestamptz, title text);
+    CREATE INDEX ON booking (venue);
+    INSERT INTO booking (title) VALUES ('Choir')`);
+  expect(warnings).toContainEqual(expect.stringMatching(/bridge_items has no rows, .* have rows: booking\./));
 });
 
 test('two moments that every row has are start and end, whatever they are called', async () => {

@@ -92,6 +92,12 @@ const sabotages: readonly Sabotage[] = [
     says: ['adapter', /function bridge_import_item is missing/, /migrate/],
   },
   {
+    does: 'a child table, whose rows the view reads too',
+    sql: 'CREATE TABLE event_archive () INHERITS (bb_event)',
+    state: 'warning',
+    says: ['triggers', /reads event_archive too, because it inherits from bb_event/, /bridge_watch_table/],
+  },
+  {
     does: 'a trigger disabled',
     sql: 'ALTER TABLE bb_event DISABLE TRIGGER USER',
     says: ['triggers', /on bb_event is disabled/, /ALTER TABLE bb_event ENABLE TRIGGER/],

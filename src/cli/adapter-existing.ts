@@ -1,0 +1,146 @@
+/**
+ * Tests the functions of an adapter with existing reservations, one of each type: a change or a cancellation must reach that one
+ * and leave all others as they are. A meeting that the check imported itself is never part of a series. The caller rolls it back.
+ */
+import type pg from 'pg';
+import { failureInWords } from '../adapter-error.ts';
+import type { Ability } from '../abilities.ts';
+import { sqlState } from '../database.ts';
+import type { Id } from '../id.ts';
+import { attempt } from './adapter-stage.ts';
+import type { Report } from './doctor-findings.ts';
+
+interface Sample {
+  readonly type: string;
+  readonly id: Id;
+  readonly title: string;
+  readonly later: string;
+}
+
+interface Call {
+  readonly name: 'bridge_change_item' | 'bridge_cancel_item';
+  readonly text: string;
+  readonly values: readonly unknown[];
+}
+
+/** Needs the view and the functions. */
+export async function tryExisting(
+  client: pg.Client,
+  abilities: ReadonlySet<Ability>,
+  report: Report,
+): Promise<void> {
+  // reservations that share their title are probably dates of a series
+  const { rows: samples } = await client.query<Sample>(
+    `SELECT DISTINCT ON (type) type, id, title, later
+     FROM (SELECT reservation_type AS type, reservation_id AS id, title, to_json(ends_at + interval '15 minutes')#>>'{}' AS later, starts_at,
+             count(*) OVER (PARTITION BY reservation_type, title) AS alike
+           FROM public.bridge_items WHERE active AND reservation_id IS NOT NULL AND NOT all_day) i
+     ORDER BY type, starts_at > now() DESC, alike DESC, starts_at`,
+  );
+  for (const { type, id, title, later } of samples) {
+    const change = abilities.has('no-text')
+      ? { ends_at: later, overlap: 'allow' }
+      : { title: `${title.slice(0, 60)}, adapter check` };
+    const calls: readonly Call[] = [
+      {
+        name: 'bridge_change_item',
+        text: 'SELECT bridge_change_item($1, $2::bigint, $3)',
+        values: [type, id, JSON.stringify(change)],
+      },
+      {
+        name: 'bridge_cancel_item',
+        text: 'SELECT bridge_cancel_item($1, $2::bigint, $3)',
+        values: [type, id, 'Adapter check'],
+      },
+    ];
+    for (const call of calls) await tryCall(client, call, { type, id }, report);
+  }
+}
+
+type Key = Pick<Sample, 'type' | 'id'>;
+
+async function tryCall(client: pg.Client, call: Call, key: Key, report: Report): Promise<void> {
+  const one = `${key.type}/${key.id}`;
+  const before = await fingerprint(client, key);
+  await client.query('SAVEPOINT existing');
+  const error = await attempt(client, call.text, call.values);
+  const after = error === null ? await fingerprint(client, key) : before;
+  const isShown = error === null && call.name === 'bridge_cancel_item' ? await isActive(client, key) : false;
+  await client.query('ROLLBACK TO existing; RELEASE existing');
+  if (error !== null) {
+    const state = sqlState(error) ?? '';
+    report(
+      // a system may refuse to change a type
+      /^(22|23|P0001)/.test(state) ? 'note' : 'problem',
+      'functions',
+      `${call.name} of ${one}, an existing reservation, failed: ${failureInWords(error)}.`,
+      /^(22|23|P0001)/.test(state) ? null : `Fix ${call.name} in 20_functions.sql.`,
+    );
+    return;
+  }
+  if (isShown)
+    report(
+      'problem',
+      'functions',
+      `After bridge_cancel_item of ${one}, an existing reservation, the view still shows it as active.`,
+      'Fix bridge_cancel_item in 20_functions.sql.',
+    );
+  if (before !== after) await nameOthers(client, call, key, report);
+}
+
+/** All rows of the view except those of one reservation and of the one that replaces it. */
+const others = `FROM (SELECT i.reservation_type, i.reservation_id, i.active, to_jsonb(i) AS row FROM public.bridge_items i) i
+  WHERE (i.reservation_type, i.reservation_id) IS DISTINCT FROM ($1, $2::bigint)
+    AND (i.row ->> 'replaces') IS DISTINCT FROM ($1 || '/' || coalesce((
+      SELECT k.key FROM public.bridge_key k WHERE k.kind = $1 AND k.id = $2::bigint), $2::text))`;
+
+async function fingerprint(client: pg.Client, { type, id }: Key): Promise<string> {
+  const { rows } = await client.query<{ sum: string }>(
+    `SELECT concat(count(*), ' ', sum(hashtextextended(i.row::text, 0)::numeric)) AS sum ${others}`,
+    [type, String(id)],
+  );
+  return rows[0]!.sum;
+}
+
+async function isActive(client: pg.Client, { type, id }: Key): Promise<boolean> {
+  const { rows } = await client.query(
+    'SELECT FROM public.bridge_items WHERE reservation_type = $1 AND reservation_id = $2 AND active LIMIT 1',
+    [type, id],
+  );
+  return rows.length > 0;
+}
+
+/** Repeats the call and reports which other reservations it changes. */
+async function nameOthers(client: pg.Client, call: Call, key: Key, report: Report): Promise<void> {
+  const before = await readOthers(client, key);
+  await client.query('SAVEPOINT existing');
+  await attempt(client, call.text, call.values);
+  const after = await readOthers(client, key);
+  await client.query('ROLLBACK TO existing; RELEASE existing');
+  const names = [...new Set([...before.keys(), ...after.keys()])].filter(
+    (name) => before.get(name)?.hash !== after.get(name)?.hash,
+  );
+  const lost = names.filter((name) => before.get(name)?.active === true && after.get(name)?.active !== true);
+  const shown = lost.length > 0 ? lost : names;
+  const list = shown.slice(0, 3).join(', ');
+  report(
+    lost.length > 0 ? 'problem' : 'warning',
+    'functions',
+    `${call.name} of ${key.type}/${key.id} also ${lost.length > 0 ? 'cancels' : 'changes'} ${shown.length} other reservations: ${list}${shown.length > 3 ? ' and more' : ''}.`,
+    `Limit ${call.name} in 20_functions.sql to the one reservation. In a series, first remove its date from the series, as the booking system does for "only this one".`,
+  );
+}
+
+interface Other {
+  readonly hash: string;
+  readonly active: boolean;
+}
+
+async function readOthers(client: pg.Client, { type, id }: Key): Promise<ReadonlyMap<string, Other>> {
+  const { rows } = await client.query<Other & { name: string }>(
+    `SELECT concat(i.reservation_type, '/', i.reservation_id) AS name, bool_or(i.active) AS active,
+       md5(string_agg(i.row::text, ',' ORDER BY i.row::text)) AS hash ${others} GROUP BY 1`,
+    [type, String(id)],
+  );
+  return new Map(rows.map((row) => [row.name, row]));
+}
