@@ -49,6 +49,9 @@ const hints: Readonly<Record<string, string>> = {
   '42P16': 'The installed object has another shape: run 90_uninstall.sql of the adapter, then migrate again.',
 };
 
+const indexHint =
+  "Only the owner of a table may create an index on it. For one column: SELECT public.bridge_index('schema.table', 'column'); for an expression: sql/indico/15_indexes.sql. Both print the statement for the owner.";
+
 /** The error of a statement in words; null if it does not come from PostgreSQL. */
 export function tellFailure(error: unknown, one: AdapterStatement): Told | null {
   if (!(error instanceof pg.DatabaseError)) return null;
@@ -59,7 +62,10 @@ export function tellFailure(error: unknown, one: AdapterStatement): Told | null 
     hint:
       code === '42P13'
         ? `${hint ?? 'Drop the function that stands in its place.'} Then run migrate again.`
-        : (hint ?? hints[code] ?? `Mend the statement in ${join(one.folder, one.file)}.`),
+        : code === '42501' &&
+            /^CREATE\s+(UNIQUE\s+)?INDEX\b/i.test(one.statement.slice(beginOf(one.statement)))
+          ? indexHint
+          : (hint ?? hints[code] ?? `Mend the statement in ${join(one.folder, one.file)}.`),
   };
 }
 

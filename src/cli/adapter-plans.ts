@@ -17,7 +17,7 @@ const filters = [
     values: "'x', 1",
     state: 'problem',
     repair:
-      'A cast id (id::bigint) cannot use an index on an integer; the comment at the top of sql/portico/10_view.sql shows the solution.',
+      'A cast column (id::bigint) cannot use its index, also in a join; the comment at the top of sql/portico/10_view.sql shows the solution.',
   },
   {
     where: 'resource_id = $1',
@@ -25,7 +25,7 @@ const filters = [
     values: '1',
     state: 'warning',
     repair:
-      "In 15_indexes.sql: SELECT public.bridge_index('public.…', '…'); for the column that names the room.",
+      "In 15_indexes.sql: SELECT public.bridge_index('schema.table', 'column'); for the column that names the room. For an expression: sql/indico/15_indexes.sql.",
   },
 ] as const;
 

@@ -3,9 +3,11 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { tellFailure } from '../../src/booking/adapter-sql.ts';
 import { migrate } from '../../src/cli/migrate.ts';
 import { Permanent } from '../../src/errors.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { openRole } from '../support/roles.ts';
 import { bookingConfig } from '../support/settings.ts';
 import { book, found, spoilt } from './adapter-findings.ts';
 import { cli } from './command-line.ts';
@@ -170,4 +172,14 @@ describe('adapter check tells what fails only when it runs', () => {
       'It failed: division by zero (SQLSTATE 22012), in priority_level of bridge_items.',
     );
   });
+});
+
+test('an index that only the owner may create: the ways that print the statement for the owner are told', async () => {
+  await using db = await openTestDatabase({ schema: 'bare mrbs' });
+  await using role = await openRole(db, []);
+  const { client } = await role.session();
+  const statement = '-- of the room\nCREATE INDEX ON public.mrbs_entry (name);';
+  const error: unknown = await client.query(statement).catch((caught: unknown) => caught);
+  const told = tellFailure(error, { statement, line: 1, folder: '/ours', file: '15_indexes.sql' });
+  assert.match(told?.hint ?? '', /bridge_index\(.*owner/);
 });
