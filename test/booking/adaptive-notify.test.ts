@@ -157,7 +157,8 @@ describe('on a model of PostgreSQL, whatever happens in whatever order, no commi
   };
   for (const [name, mistake] of Object.entries(mistakes))
     test(`the control fails: ${name}`, async () => {
-      const found = await fc.check(anyHistory(mistake), { numRuns: 20_000, endOnFailure: true });
+      // one of these is shown by one history in some thousands: chance alone would not always find it
+      const found = await fc.check(anyHistory(mistake), { seed: 1, numRuns: 20_000, endOnFailure: true });
       assert.isTrue(found.failed, 'no history shows the loss');
       assert.instanceOf(found.errorInstance, Lost);
     });
