@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { chromiumPath, launchChromium } from '../dashboard/stage.ts';
+import { until } from '../support/until.ts';
 import { blockWith, blocksOf, calls, guide, lacking, named, printedAnswers } from './guide.ts';
 import { mailboxes, openGuide, type GuideWorld } from './guide-world.ts';
 
@@ -97,7 +98,14 @@ const situations: Readonly<Record<string, (world: GuideWorld) => Promise<void>>>
     await world.ask('POST', '/sync/populate-mapping');
     await world.rested(); // or the round under way would take it along
     await world.desk.retitle({ type: 'event', id: 456 }, 'More Important Meeting');
-    await world.db.query('SELECT bridge_fold(7, 365, 500)');
+    // a round that Outlook's notification began may be at it: nothing is folded beside it
+    await until(
+      async () => {
+        await world.db.query('SELECT bridge_fold(7, 365, 500)');
+        return await world.db.query("SELECT FROM bridge_mappings WHERE sync_status = 'pending'");
+      },
+      (pending) => pending.length === 1,
+    );
   },
   'POST /sync/to-outlook': async (world) => {
     await world.bookAs(456, 123, 'Important Meeting', 1);
