@@ -12,7 +12,8 @@ import { json } from 'node:stream/consumers';
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { startTestServer } from './server.ts';
-import { fillDatabase, type Schema } from './templates.ts';
+import { keepPristine } from './pristine.ts';
+import { fillDatabase, isInstalled, runScripts, type Schema } from './templates.ts';
 import { drawnTransitions } from './transitions.ts';
 
 declare module 'vitest' {
@@ -137,6 +138,9 @@ async function buildTemplate(serverUrl: string, name: string, schema: Schema): P
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
   await fillDatabase(schema, url.href);
+  if (isInstalled(schema)) await runScripts(url.href, [keepPristine]);
+  // the first session after a change of the tables writes down the catalogs for the later ones, and each copy gets that file
+  await runScripts(url.href, []);
   return name;
 }
 

@@ -1,11 +1,15 @@
-/** A database per test file, copied from a template of the run in about 20 ms and dropped when it is disposed of. */
+/**
+ * A database per test. It is copied from a template of the run; a test that follows another one gets that one's database,
+ * restored (pristine.ts), with its sessions: to plan the program's statements anew costs more than most tests do.
+ */
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { inject } from 'vitest';
 import type { DatabaseConfig } from '../../src/config.ts';
-import { openPool, openSession, type Database, type Queryable } from '../../src/database.ts';
+import { openPool, openSession, type Database, type OwnSession, type Queryable } from '../../src/database.ts';
 import type { Template } from './cluster.ts';
-import type { Schema } from './templates.ts';
+import { freshSession, restorePristine } from './pristine.ts';
+import { isInstalled, type Schema } from './templates.ts';
 import { drawnTransitions, testsOwn } from './transitions.ts';
 
 export type { Schema } from './templates.ts';
@@ -38,8 +42,64 @@ export interface TestDatabase extends AsyncDisposable {
   ): Promise<Row[]>;
 }
 
-/** Opens a fresh database: `await using db = await openTestDatabase({ schema: 'bridge' })`. */
-export async function openTestDatabase({ schema }: { readonly schema: Schema }): Promise<TestDatabase> {
+interface CopiedDatabase extends TestDatabase {
+  /** A session of the program beside the pool, for advisory locks: always the same one. */
+  session(): Promise<OwnSession['session']>;
+}
+
+/** Opens a database that holds what its template does: `await using db = await openTestDatabase({ schema: 'bridge' })`. */
+export async function openTestDatabase({ schema }: { readonly schema: Schema }): Promise<CopiedDatabase> {
+  const spare = spares.get(schema) ?? (await copyOf(schema));
+  spares.delete(schema);
+  const { url, byHand } = spare;
+  const config: DatabaseConfig = { url, ssl: false };
+  // a copy of a template is an installation of its own
+  if (isInstalled(schema))
+    await spare.pool.query(
+      `UPDATE bridge_settings SET value = bridge_this_database() WHERE name = 'database'`,
+    );
+  const { pool, end } = borrowed(spare.pool);
+  const opened = async () => {
+    if (spare.beside?.lost.aborted ?? true) spare.beside = await openSession(config, 'test leases');
+    return spare.beside!.session;
+  };
+  return {
+    url,
+    config,
+    pool,
+    session: opened,
+    query: async <Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []) =>
+      (await byHand.query<Row>(text, [...values])).rows,
+    async [Symbol.asyncDispose]() {
+      const wasEnded = end();
+      const seen = await transitionsIn(byHand, config);
+      const restored = isInstalled(schema) && !wasEnded && !spares.has(schema) && (await isRestored(spare));
+      if (restored) spares.set(schema, spare);
+      else await remove(spare);
+      await report(seen);
+    },
+  };
+}
+
+/** A database of a schema and the test process's own connections to it. */
+interface Copy {
+  readonly url: string;
+  readonly name: string;
+  readonly server: pg.Pool;
+  readonly pool: Database;
+  readonly byHand: Database;
+  beside: OwnSession | null;
+  /** How often it was restored. */
+  restored: number;
+}
+
+/** Restored ones, for the next test that asks for their schema. */
+const spares = new Map<Schema, Copy>();
+
+/** What is deleted stays in the files until it is vacuumed, so a database is not used forever. */
+const restoresMost = 50;
+
+async function copyOf(schema: Schema): Promise<Copy> {
   const { serverUrl, template, copying } = await askFor(schema);
   const name = `${template}_${randomBytes(4).toString('hex')}`;
   const server = serverAt(serverUrl);
@@ -47,25 +107,77 @@ export async function openTestDatabase({ schema }: { readonly schema: Schema }):
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
   const config: DatabaseConfig = { url: url.href, ssl: false };
-  const pool = openPool(config, 'test', 20, 30_000, 0);
-  const byHand = openPool(config, testsOwn, 4);
-  // a copy of a template is an installation of its own
-  if (schema === 'bridge' || schema.startsWith('installed '))
-    await pool.query(`UPDATE bridge_settings SET value = bridge_this_database() WHERE name = 'database'`);
   return {
     url: url.href,
-    config,
-    pool,
-    query: async <Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []) =>
-      (await byHand.query<Row>(text, [...values])).rows,
-    async [Symbol.asyncDispose]() {
-      const seen = await transitionsIn(byHand, config);
-      await Promise.all([pool.end(), byHand.end()]);
-      await server.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
-      await report(seen);
+    name,
+    server,
+    pool: openPool(config, 'test', 20, 30_000, 0),
+    byHand: openPool(config, testsOwn, 4),
+    beside: null,
+    restored: 0,
+  };
+}
+
+async function remove({ name, server, pool, byHand, beside }: Copy): Promise<void> {
+  await beside?.close();
+  await Promise.all([pool, byHand].map((one) => (one.ended ? undefined : one.end())));
+  await server.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+}
+
+/** A pool for one test: what the test leaves running cannot reach the database of the next one. */
+function borrowed(pool: Database) {
+  let isOver = false;
+  const own = Object.create(pool) as Database;
+  const connect = pool.connect.bind(pool) as (answer?: (error: Error) => void) => unknown;
+  own.connect = ((answer?: (error: Error) => void) => {
+    if (!isOver) return connect(answer);
+    const error = new Error('the test is over, and its database is gone');
+    return answer === undefined ? Promise.reject(error) : answer(error);
+  }) as Database['connect'];
+  return {
+    pool: own,
+    /** Returns whether the test has ended the pool itself. */
+    end: () => {
+      isOver = true;
+      return pool.ended;
     },
   };
 }
+
+/** Makes it as it was, if the test left it so that this is possible. */
+async function isRestored(copy: Copy): Promise<boolean> {
+  copy.restored += 1;
+  if (copy.restored > restoresMost) return false;
+  try {
+    const pids = [...(await freshened(copy.pool)), ...(await freshened(copy.byHand))];
+    if (copy.beside !== null) {
+      await copy.beside.session.query(freshSession);
+      pids.push(processId(copy.beside.session));
+    }
+    const { rows } = await copy.byHand.query<{ restored: boolean }>(restorePristine, [pids]);
+    return rows[0]!.restored;
+  } catch {
+    // the test broke it
+    return false;
+  }
+}
+
+/** Closes all connections but the last used ones, which become like new. Returns their process ids on the server. */
+async function freshened(pool: Database): Promise<number[]> {
+  if (pool.idleCount < pool.totalCount) throw new Error('the test kept a connection');
+  const clients = await Promise.all(Array.from({ length: pool.totalCount }, () => pool.connect()));
+  const kept = clients.splice(0, 3);
+  for (const client of clients) client.release(true);
+  return await Promise.all(
+    kept.map(async (client) => {
+      await client.query(freshSession);
+      client.release();
+      return processId(client);
+    }),
+  );
+}
+
+const processId = (client: pg.ClientBase) => (client as unknown as { readonly processID: number }).processID;
 
 const asked = new Map<Schema, Promise<Template>>();
 

@@ -11,6 +11,9 @@ import { recordTransitions } from './transitions.ts';
  */
 export type Schema = 'empty' | 'portico' | 'bridge' | `bare ${string}` | `installed ${string}`;
 
+/** Whether the bridge is in it. */
+export const isInstalled = (schema: Schema): boolean => contentsOf(schema).adapter !== null;
+
 interface Contents {
   readonly scripts: readonly string[];
   readonly adapter: string | null;
@@ -27,7 +30,7 @@ function contentsOf(schema: Schema): Contents {
 /** Fills the empty database at `url`. `records`: with triggers that record the transitions of states, as the tests want. */
 export async function fillDatabase(schema: Schema, url: string, records = true): Promise<void> {
   const { scripts, adapter } = contentsOf(schema);
-  await run(
+  await runScripts(
     url,
     scripts.map((path) => readFileSync(path, 'utf8')),
   );
@@ -41,10 +44,11 @@ export async function fillDatabase(schema: Schema, url: string, records = true):
     logLevel: 'silent',
   } as const;
   await migrate(config, () => undefined, new AbortController().signal);
-  if (records) await run(url, [recordTransitions]);
+  if (records) await runScripts(url, [recordTransitions]);
 }
 
-async function run(url: string, scripts: readonly string[]): Promise<void> {
+/** Runs scripts of SQL on the database at `url`. */
+export async function runScripts(url: string, scripts: readonly string[]): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {

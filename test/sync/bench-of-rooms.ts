@@ -1,6 +1,6 @@
 /** A database with the bridge in it, a clerk, a calendar in memory and the drain between them, driven by hand. */
 import { randomUUID } from 'node:crypto';
-import { isContended, openSession } from '../../src/database.ts';
+import { isContended } from '../../src/database.ts';
 import type { Fact } from '../../src/facts.ts';
 import type { Item } from '../../src/item.ts';
 import { boundedLocks } from '../../src/daemon/lease-session.ts';
@@ -51,7 +51,7 @@ export async function openRooms(
   change: Partial<Pick<SyncOptions, 'conflict' | 'overlap' | 'importMode' | 'brake'>> = {},
 ) {
   const db = await openTestDatabase({ schema: 'bridge' });
-  const { session, close } = await openSession(db.config, 'test leases');
+  const session = await db.session();
   await session.query(boundedLocks);
   const outlook = createOutlookInMemory();
   const facts: Fact[] = [];
@@ -172,7 +172,6 @@ export async function openRooms(
     /** A local wall-clock text some days from now. */
     day,
     async [Symbol.asyncDispose]() {
-      await close();
       await db[Symbol.asyncDispose]();
     },
   };
