@@ -67,9 +67,9 @@ describe.skipIf(chromiumPath === null)('the figures', () => {
           cell.querySelector('small')?.textContent,
         ]);
     await expect.poll(() => figure('Needs attention')).toEqual(['2', '1 failed, 1 conflict']);
-    expect(await figure('Equal reservations')).toEqual(['4', '1 covered, 1 cancelled']);
+    await expect.poll(() => figure('Equal reservations')).toEqual(['4', '1 covered, 1 cancelled']);
     await expect.poll(() => figure('Rooms')).toEqual(['3', '1 equal, 1 paused']);
-    expect(await figure('On the way')).toEqual(['0', 'nothing']);
+    await expect.poll(() => figure('On the way')).toEqual(['0', 'nothing']);
     const state = (room: string) =>
       page.locator('#rooms-body tr', { hasText: room }).locator('.state').textContent();
     expect(await Promise.all(['Formannskap', 'Bystyre', 'Fløyen', 'Ulriken'].map(state))).toEqual([
