@@ -34,25 +34,31 @@ BEGIN
   wide := EXISTS (SELECT FROM bridge_changes)
     OR EXISTS (SELECT FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
                WHERE r.active = 1 AND s.reconciled_at IS NULL);
-  INSERT INTO bridge_removals (mapping_id, resource_id, side)
-  SELECT m.id, m.resource_id, g.side FROM (
-    -- a reservation in another room was moved on purpose; a mapping that is gone on both sides needs no removal
-    SELECT n.id, 'outlook' AS side FROM bridge_mappings n
-    WHERE (wide OR n.due_at IS NOT NULL AND NOT n.present) AND n.ends_at > now() AND n.outlook_news IS DISTINCT FROM 'gone'
-      AND NOT EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = n.reservation_type
-                      AND i.reservation_id = n.reservation_id)
-    UNION ALL
-    SELECT n.id, 'booking' FROM bridge_mappings n
-    WHERE n.outlook_news = 'gone' AND n.present AND n.ends_at > now()
-      AND EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = n.reservation_type
-                  AND i.reservation_id = n.reservation_id)) g
-  JOIN bridge_mappings m USING (id)
-  JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
-    AND r.sync_direction <> CASE g.side WHEN 'outlook' THEN 'outlook_to_booking' ELSE 'booking_to_outlook' END
-  WHERE m.outlook_event_id IS NOT NULL AND m.reservation_id IS NOT NULL AND m.sync_status NOT IN ('cancelled', 'imported')
-  ON CONFLICT (mapping_id) DO UPDATE SET wanted_at = now(), applied_at = NULL, released_at = NULL, side = excluded.side, deed = NULL
-    WHERE bridge_removals.applied_at IS NOT NULL AND bridge_removals.wanted_at < now() - interval '1 hour'
-      OR bridge_removals.side <> excluded.side;
+  WITH wanted AS MATERIALIZED (
+    SELECT m.id, m.resource_id, g.side FROM (
+      -- a reservation in another room was moved on purpose; a mapping that is gone on both sides needs no removal
+      SELECT n.id, 'outlook' AS side FROM bridge_mappings n
+      WHERE (wide OR n.due_at IS NOT NULL AND NOT n.present) AND n.ends_at > now() AND n.outlook_news IS DISTINCT FROM 'gone'
+        AND NOT EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = n.reservation_type
+                        AND i.reservation_id = n.reservation_id)
+      UNION ALL
+      SELECT n.id, 'booking' FROM bridge_mappings n
+      WHERE n.outlook_news = 'gone' AND n.present AND n.ends_at > now()
+        AND EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = n.reservation_type
+                    AND i.reservation_id = n.reservation_id)) g
+    JOIN bridge_mappings m USING (id)
+    JOIN bridge_resource_mappings r ON r.resource_id = m.resource_id AND r.active = 1
+      AND r.sync_direction <> CASE g.side WHEN 'outlook' THEN 'outlook_to_booking' ELSE 'booking_to_outlook' END
+    WHERE m.outlook_event_id IS NOT NULL AND m.reservation_id IS NOT NULL AND m.sync_status NOT IN ('cancelled', 'imported')
+  ), renewed AS (
+    -- a row that another transaction has locked would delay the removals of all rooms
+    UPDATE bridge_removals d SET wanted_at = now(), applied_at = NULL, released_at = NULL, side = r.side, deed = NULL
+    FROM (SELECT o.mapping_id, w.side FROM bridge_removals o JOIN wanted w ON w.id = o.mapping_id
+      WHERE o.applied_at IS NOT NULL AND o.wanted_at < now() - interval '1 hour' OR o.side <> w.side
+      FOR UPDATE OF o SKIP LOCKED) r
+    WHERE r.mapping_id = d.mapping_id)
+  INSERT INTO bridge_removals (mapping_id, resource_id, side) SELECT w.id, w.resource_id, w.side FROM wanted w
+  ON CONFLICT (mapping_id) DO NOTHING;
   -- while it waits, more of the same series may be found gone; an applied removal keeps its action
   UPDATE bridge_removals d SET deed = w.deed FROM (
     SELECT o.mapping_id, bridge_deed(m) AS deed FROM bridge_removals o JOIN bridge_mappings m ON m.id = o.mapping_id

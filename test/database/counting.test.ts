@@ -64,3 +64,16 @@ test('what is gone on both sides before anybody has looked is no removal', async
   await db.query('DELETE FROM bb_event_resource WHERE resource_id = 1001');
   expect(await countIn(db, 1001)).toBe(0);
 });
+
+test('a removal that a transaction has locked holds up no count of another room', async () => {
+  await using db = await openShown();
+  await lose(db, 1001);
+  await lose(db, 1002);
+  expect(await countIn(db, 1001)).toBe(2 * perRoom);
+  const person = await db.pool.connect();
+  await person.query('BEGIN');
+  await person.query('SELECT FROM bridge_removals WHERE resource_id = 1001 FOR UPDATE');
+  expect(await countIn(db, 1002)).toBe(2 * perRoom);
+  await person.query('ROLLBACK');
+  person.release();
+});
