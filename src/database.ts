@@ -52,10 +52,10 @@ export function openWorkPool(config: DatabaseConfig, name: string, max: number, 
 
 /**
  * A pool for plans. The server ends sessions that are idle for two minutes and so releases their room leases, because their
- * holder is not in the list of daemons.
+ * holder is not in the list of daemons. Locks are waited for as in `openPool`.
  */
 export function openPlanPool(config: DatabaseConfig, name: string, max: number): Database {
-  const settings = ['idle_session_timeout=120s'];
+  const settings = ['idle_session_timeout=120s', `lock_timeout=${requestLockMs}ms`];
   return poolOf(config, connectionSettings(config, name, settings), max, 30_000);
 }
 

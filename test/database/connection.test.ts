@@ -1,6 +1,6 @@
 /** Connections of the pool that break while they are in use, and statements that are given up. */
 import { expect, test } from 'vitest';
-import { databaseFailure, inTransaction, onConnection, openPool } from '../../src/database.ts';
+import { databaseFailure, inTransaction, onConnection, openPlanPool, openPool } from '../../src/database.ts';
 import { underFoldLock } from '../../src/sync/manual/requests.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openProxy } from '../support/proxy.ts';
@@ -121,4 +121,12 @@ test.each([
   });
   expect(failure).toMatchObject({ name: 'Retryable', hint: expect.stringContaining(cause) });
   await pool.end();
+});
+
+test('the sessions of requests, commands and plans wait for locks as long as each other', async () => {
+  await using db = await openTestDatabase({ schema: 'empty' });
+  for (const pool of [openPool(db.config, 'a test', 1), openPlanPool(db.config, 'a plan', 1)]) {
+    expect((await pool.query('SHOW lock_timeout')).rows).toEqual([{ lock_timeout: '5s' }]);
+    await pool.end();
+  }
 });
