@@ -26,16 +26,21 @@ export async function newerThanOurs(
   );
   const version = rows[0]?.version ?? null;
   if (unknown.length === 0 && (version === null || compareVersions(version, ourVersion) <= 0)) return null;
-  const theirs = version === null ? 'a newer version' : `version ${version}`;
-  const upTo = (names: readonly string[]) => names.at(-1) ?? 'none';
+  // builds of one version differ in their migrations only
+  const isHigher = version !== null && compareVersions(version, ourVersion) > 0;
+  const lacked =
+    unknown.length > 0 ? `, with the migrations ${numbers(unknown.map(({ name }) => name))}` : '';
   return new NewerDatabase(
-    `This database was migrated by ${theirs} of the bridge (its newest migration: ${upTo(unknown.length > 0 ? unknown.map(({ name }) => name) : migrations)}); ` +
-      `this is version ${ourVersion} (its newest migration: ${upTo(migrations)}).`,
+    `This database was migrated by ${isHigher ? `version ${version}` : 'a newer build'} of the bridge${lacked}; ` +
+      `this is version ${ourVersion}, with migrations up to ${numbers(migrations.slice(-1))}.`,
     {
-      hint: 'Nothing was changed. Run migrate of the newer version; daemons of this version may work beside it until they are upgraded.',
+      hint: 'Nothing was changed. Upgrade this program and run its migrate; daemons of this version may work beside the newer ones until then.',
     },
   );
 }
+
+/** The numbers of migrations, as in `0220_unrecorded_creates`. */
+const numbers = (names: readonly string[]) => names.map((name) => /^\d+/.exec(name)?.[0] ?? name).join(', ');
 
 /** Negative, 0 or positive if `one` is older, equal or newer, by major, minor and patch. */
 function compareVersions(one: string, other: string): number {
