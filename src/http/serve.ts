@@ -36,10 +36,11 @@ const closeMs = 1_500;
 /** Resolves when it listens; throws Permanent if it cannot. Disposing takes at most 2 s. */
 export async function serveApp(app: App, { host, port, patience = usual }: ServeOptions): Promise<Served> {
   const server = createAdaptorServer({
-    fetch: (request, env) => app.fetch(request, env as HttpBindings),
+    fetch: (request, env) =>
+      refuseNoHost((env as HttpBindings).incoming) ?? app.fetch(request, env as HttpBindings),
     hostname: host,
     serverOptions: {
-      requireHostHeader: false,
+      requireHostHeader: false, // its answer has no body
       headersTimeout: patience.headersMs,
       requestTimeout: patience.requestMs,
       keepAliveTimeout: 5_000,
@@ -48,9 +49,10 @@ export async function serveApp(app: App, { host, port, patience = usual }: Serve
   }) as Server;
   server.maxConnections = connectionsMost;
   // also for requests refused before the app gets them
-  server.prependListener('request', (_request: IncomingMessage, response: ServerResponse) =>
-    response.setHeader('X-Content-Type-Options', 'nosniff'),
-  );
+  server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
+    response.setHeader('X-Content-Type-Options', 'nosniff');
+    toOriginForm(request);
+  });
   server.on('clientError', refuseNonsense);
   server.listen(port, host);
   try {
@@ -64,6 +66,34 @@ export async function serveApp(app: App, { host, port, patience = usual }: Serve
   const { port: taken } = server.address() as AddressInfo;
   const name = host.includes(':') ? `[${host}]` : host;
   return { url: `http://${name}:${taken}`, port: taken, [Symbol.asyncDispose]: () => close(server) };
+}
+
+/** The host of a request target in absolute form replaces the header Host (RFC 9112, 3.2.2), so that every check sees one host. */
+function toOriginForm(request: IncomingMessage): void {
+  const absolute = /^https?:\/\/([^/?#]*)(.*)$/i.exec(request.url ?? '');
+  if (absolute === null) return;
+  const [, host = '', rest = ''] = absolute;
+  request.url = rest.startsWith('/') ? rest : `/${rest}`;
+  request.rawHeaders = request.rawHeaders.map((text, at, all) => (isHostValue(all, at) ? host : text));
+  if (request.headers.host !== undefined) request.headers.host = host;
+}
+
+/** Names and values alternate in raw headers. */
+const isHostValue = (raw: readonly string[], at: number): boolean =>
+  at % 2 === 1 && raw[at - 1]!.toLowerCase() === 'host';
+
+/** With several headers Host, or none, a proxy and we may take the request for different hosts (RFC 9112, 3.2). */
+function refuseNoHost(request: IncomingMessage): Response | null {
+  const hosts = request.rawHeaders.filter((_text, at, all) => isHostValue(all, at)).length;
+  if (hosts === 1 || (hosts === 0 && request.httpVersion === '1.0')) return null;
+  return Response.json(
+    {
+      success: false,
+      error: 'The request needs one header Host.',
+      hint: 'HTTP/1.1 requires it, and HTTP clients send it by themselves.',
+    },
+    { status: 400 },
+  );
 }
 
 /** Answers malformed HTTP with our own body and headers. */

@@ -25,6 +25,31 @@ test.each([
   expect(answer.toLowerCase()).toContain('x-content-type-options: nosniff');
 });
 
+test.each([
+  ['in lower case', 'GET http://evil.example:81/stats?a=1'],
+  ['in upper case', 'GET HTTP://evil.example:81/stats?a=1'],
+])('the host of a request target in absolute form, %s, replaces the header', async (_what, line) => {
+  const app = new Hono().get('/stats', (c) => c.text(`${c.req.header('host')} ${c.req.url}`));
+  await using served = await serveApp(app, here);
+  const answer = await say(served.port, `${line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+  expect(answer).toContain('evil.example:81 http://evil.example:81/stats?a=1');
+});
+
+test.each([
+  ['none in HTTP/1.1', 'GET / HTTP/1.1\r\nConnection: close\r\n\r\n', '400'],
+  ['none in absolute form', 'GET http://localhost/ HTTP/1.1\r\nConnection: close\r\n\r\n', '400'],
+  ['two', 'GET / HTTP/1.1\r\nHost: localhost\r\nhost: other\r\nConnection: close\r\n\r\n', '400'],
+  ['none in HTTP/1.0', 'GET / HTTP/1.0\r\n\r\n', '200'],
+])('of the header Host there is one: %s', async (_what, bytes, status) => {
+  await using served = await serveApp(
+    new Hono().get('/', (c) => c.text('served')),
+    here,
+  );
+  const answer = await say(served.port, bytes);
+  expect(answer).toContain(`HTTP/1.1 ${status}`);
+  if (status === '400') expect(answer).toContain('"success":false');
+});
+
 test('it closes within two seconds although a request is under way and never answered', async () => {
   const reached = Promise.withResolvers<void>();
   const app = new Hono().get('/slow', () => {
