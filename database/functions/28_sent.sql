@@ -4,14 +4,20 @@
 -- it with the change that it stores anyway; a daemon that is about to send another state stores it first (bridge_sending). A settlement
 -- that knows what Outlook shows clears it.
 
+-- With this state as the last one, which is one of them already.
+CREATE OR REPLACE FUNCTION bridge_sent_again(sent jsonb, state jsonb) RETURNS jsonb LANGUAGE sql STABLE AS $again$
+  SELECT CASE WHEN jsonb_array_length(o.others) > 15 THEN o.others - 8 ELSE o.others END || jsonb_build_array(state)
+  FROM (SELECT coalesce(jsonb_agg(s.one ORDER BY s.n) FILTER (WHERE s.one <> state), '[]') AS others
+        FROM jsonb_array_elements(sent) WITH ORDINALITY AS s (one, n)) o
+$again$;
+
 -- With this state as the last one. Of more than 16, the first eight and the last eight are kept: in an outage the former were sent,
--- and one of the latter will be.
-CREATE OR REPLACE FUNCTION bridge_with_sent(sent jsonb, state jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $with$
+-- and one of the latter will be. It has no query, so that it is inlined: the fold calls it for each change.
+CREATE OR REPLACE FUNCTION bridge_with_sent(sent jsonb, state jsonb) RETURNS jsonb LANGUAGE sql STABLE AS $with$
   SELECT CASE WHEN state IS NULL OR sent -> -1 = state THEN sent
     WHEN sent IS NULL THEN jsonb_build_array(state)
-    ELSE (SELECT CASE WHEN jsonb_array_length(o.others) > 15 THEN o.others - 8 ELSE o.others END || jsonb_build_array(state)
-          FROM (SELECT coalesce(jsonb_agg(s.one ORDER BY s.n) FILTER (WHERE s.one <> state), '[]') AS others
-                FROM jsonb_array_elements(sent) WITH ORDINALITY AS s (one, n)) o) END
+    WHEN sent @> jsonb_build_array(state) THEN bridge_sent_again(sent, state)
+    ELSE CASE WHEN jsonb_array_length(sent) > 15 THEN sent - 8 ELSE sent END || jsonb_build_array(state) END
 $with$;
 
 -- Those of the states that were sent, without this one if it is the last.

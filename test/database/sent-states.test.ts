@@ -37,6 +37,23 @@ test('of many states the first and the last ones are kept', async () => {
   assert.deepEqual(await sent(db), [...all.slice(0, 8), ...all.slice(-8)]);
 });
 
+test.for([
+  [
+    'of which only a part is the same',
+    '[{"a": 1, "b": 2}, {"c": 3}]',
+    '[{"a": 1, "b": 2}, {"c": 3}, {"a": 1}]',
+  ],
+  ['that is the last one', '[{"c": 3}, {"a": 1}]', '[{"c": 3}, {"a": 1}]'],
+  ['that is an earlier one', '[{"a": 1}, {"c": 3}]', '[{"c": 3}, {"a": 1}]'],
+] as const)('a state %s is stored once, as the last one', async ([, before, after]) => {
+  await using db = await open();
+  const [row] = await db.query<{ same: boolean }>(
+    `SELECT bridge_with_sent($1::jsonb, '{"a": 1}') = $2::jsonb AS same`,
+    [before, after],
+  );
+  assert.equal(row?.same, true);
+});
+
 test('a fold stores nothing of a reservation that has no event, is cancelled or did not change', async () => {
   await using db = await open();
   await db.query(event(1));
