@@ -4,12 +4,21 @@
  * detach; a comparison of every room finds the changes made meanwhile.
  */
 import { sqlState, type Queryable } from '../database.ts';
-import { attachCommand } from '../command-name.ts';
+import { attachCommand, migrateCommand } from '../command-name.ts';
 import { NotInstalled, Permanent, messageOf } from '../errors.ts';
 import { untilUnlocked, type Tell } from './install.ts';
 
-/** The time of the detach, ISO 8601 in UTC; null: not detached. Needs our tables. */
+/** The time of the detach, ISO 8601 in UTC; null: not detached. Throws NotInstalled without our tables. */
 export async function readDetached(db: Queryable): Promise<string | null> {
+  // a probe during the first migrate would otherwise write an error into the server's log each time
+  const { rows: found } = await db.query<{ there: boolean }>(
+    `SELECT to_regclass('public.bridge_settings') IS NOT NULL AS there`,
+  );
+  if (!found[0]!.there)
+    throw new NotInstalled('the bridge is not installed: there is no table bridge_settings', {
+      reach: 'side',
+      hint: `Run: ${migrateCommand}`,
+    });
   const { rows } = await db.query<{ value: string }>(
     // a foreign table may have the name, with other columns
     `SELECT to_jsonb(s) ->> 'value' AS value FROM public.bridge_settings s WHERE to_jsonb(s) ->> 'name' = 'detached'`,

@@ -8,9 +8,6 @@ import { Invalid, Retryable } from '../errors.ts';
 import { locks } from '../locks.ts';
 import { connecting, directClient } from './with-database.ts';
 
-/** SQLSTATEs of notices about an open or a missing transaction, which are not printed. */
-const transactionNotices = new Set(['25001', '25P01']);
-
 /**
  * Runs `work` on its own session under the lock of `migrate`. Throws Retryable if another process holds the lock for a minute;
  * other errors are converted by databaseFailure.
@@ -23,9 +20,7 @@ export async function withLock<T>(
 ): Promise<T> {
   // bounds the wait of bookings behind our lock requests
   const client = directClient(config, 'migrate', 120_000, 500);
-  client.on('notice', ({ code, message = '' }) => {
-    if (!transactionNotices.has(code ?? '')) tell(message);
-  });
+  client.on('notice', ({ message = '' }) => tell(message));
   try {
     await connecting('migrate', () => client.connect());
     await client.query('SET client_min_messages = notice');

@@ -35,16 +35,16 @@ export async function migrateTables(
       await client.query('BEGIN');
       if (await isBehind(client)) await lockTables(client, names);
       const done = await runner({
-        dbClient: client,
+        dbClient: inOurTransaction(client),
         dir: fileURLToPath(migrations),
         schema: 'public',
         migrationsTable: 'bridge_migrations',
         direction: 'up',
         noLock: true, // the whole command runs under the lock of migrate-session.ts
-        singleTransaction: true, // its BEGIN is a no-op in our transaction; its COMMIT or ROLLBACK ends it
+        singleTransaction: true,
         logger: { info: () => undefined, warn: () => undefined, error: () => undefined },
       });
-      await client.query('COMMIT'); // if there was nothing to run
+      await client.query('COMMIT');
       return done.map(({ name }) => name);
     } catch (error) {
       await client.query('ROLLBACK');
@@ -53,6 +53,17 @@ export async function migrateTables(
       await pause(50 + Math.random() * 100, undefined, { signal });
     }
   }
+}
+
+/** The same client for the runner, whose own transaction is omitted: ours has the locks already. */
+function inOurTransaction(client: pg.Client): pg.Client {
+  const query = (text: string, ...values: unknown[]) =>
+    /^(BEGIN|COMMIT|ROLLBACK);?$/.test(text)
+      ? Promise.resolve({ rows: [] })
+      : (client.query as (...given: unknown[]) => unknown).call(client, text, ...values);
+  return new Proxy(client, {
+    get: (target, name) => (name === 'query' ? query : (Reflect.get(target, name) as unknown)),
+  });
 }
 
 async function isBehind(client: pg.Client): Promise<boolean> {

@@ -1,6 +1,7 @@
 import { migrateCommand } from '../../src/command-name.ts';
 import { expect, test } from 'vitest';
 import { readCapture, rememberTriggers } from '../../src/booking/capture.ts';
+import { NotInstalled } from '../../src/errors.ts';
 import { openTestDatabase } from '../support/database.ts';
 
 async function openInstalled() {
@@ -12,6 +13,12 @@ async function openInstalled() {
 test('with all triggers in place nothing is missing', async () => {
   await using db = await openInstalled();
   expect(await readCapture(db.pool)).toEqual({ missing: [], extra: [], repair: null });
+});
+
+test('before the first migrate, no statement fails: each would be an error in the log of the server', async () => {
+  await using db = await openTestDatabase({ schema: 'portico' });
+  // thrown by us, not a failure of a statement, which databaseFailure would convert
+  await expect(readCapture(db.pool)).rejects.toThrow(NotInstalled);
 });
 
 test('a disabled trigger is named, with the statement that enables it', async () => {

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import pg from 'pg';
 import { describe, test } from 'vitest';
 import packageJson from '../../package.json' with { type: 'json' };
+import { migrateTables } from '../../src/cli/migrate-tables.ts';
 import { migrate, type Migrated } from '../../src/cli/migrate.ts';
 import type { BookingConfig } from '../../src/config.ts';
 import { Invalid, Permanent } from '../../src/errors.ts';
@@ -54,6 +55,26 @@ const ofOurs = (db: TestDatabase) =>
   db.query(
     `SELECT relname FROM pg_class WHERE relname LIKE 'bridge%' UNION SELECT proname FROM pg_proc WHERE proname LIKE 'bridge%'`,
   );
+
+test('the migrations run in one transaction, which nothing begins or ends a second time', async () => {
+  await using db = await openTestDatabase({ schema: 'portico' });
+  const client = new pg.Client(db.url);
+  const notices: (string | undefined)[] = [];
+  client.on('notice', ({ message }) => notices.push(message));
+  await client.connect();
+  try {
+    const signal = new AbortController().signal;
+    assert.deepEqual(await migrateTables(client, [], () => undefined, signal), all);
+    assert.deepEqual(await migrateTables(client, [], () => undefined, signal), []);
+    const [run] = await db.query<{ times: number }>(
+      'SELECT count(DISTINCT xmin::text)::integer AS times FROM bridge_migrations',
+    );
+    assert.equal(run!.times, 1);
+  } finally {
+    await client.end();
+  }
+  assert.deepEqual(notices, []);
+});
 
 test('a second run changes nothing', async () => {
   await using db = await openTestDatabase({ schema: 'portico' });
