@@ -12,7 +12,7 @@ import { eventOf, type ConflictPolicy, type Decision, type DecisionContext } fro
 import type { createBrake } from './brake.ts';
 import type { createImport } from './import.ts';
 import type { createIntoBooking } from './into-booking.ts';
-import { outcome, summed, type WrittenToBooking, type Outcome } from './outcome.ts';
+import { itemResults, summed, type WrittenToBooking, type ItemResults } from './item-results.ts';
 import { isUnreadable, readAndDecide, type ReadContext } from './read.ts';
 import { worst, type Drained } from './rest.ts';
 import { unreadable } from './settlement/failed.ts';
@@ -76,7 +76,7 @@ export function createApply(options: ApplyOptions) {
     const unread = all.filter(isUnreadable);
     return {
       decisions: all.filter((one): one is Decision => !isUnreadable(one)),
-      unread: outcome({
+      unread: itemResults({
         settlements: unread.map((one) => unreadable(one)),
         failures: unread.map((one) => one.unreadable),
       }),
@@ -89,13 +89,13 @@ export function createApply(options: ApplyOptions) {
     context: DecisionContext & ReadContext,
     batch: readonly Mapped[],
     signal: AbortSignal,
-  ): Promise<readonly Outcome[]> {
+  ): Promise<readonly ItemResults[]> {
     const [forBooking, others] = [
       decisions.filter(isForBooking),
       decisions.filter((one) => !isForBooking(one)),
     ];
     // cancellations make room for moves
-    const cancelled = forBooking.length === 0 ? outcome({}) : await intoBooking.cancel(room, forBooking);
+    const cancelled = forBooking.length === 0 ? itemResults({}) : await intoBooking.cancel(room, forBooking);
     const [pushed, declined, changed] = await together([
       intoOutlook.push(
         room,
@@ -110,10 +110,10 @@ export function createApply(options: ApplyOptions) {
       intoBooking.change(room, forBooking),
     ]);
     const exchanged = await intoBooking.exchange(room, changed.taken, { batch, context }, signal);
-    return [cancelled, pushed, changed.outcome, ...declined, exchanged];
+    return [cancelled, pushed, changed.results, ...declined, exchanged];
   }
 
-  async function settle(room: LeasedRoom, decided: readonly Decision[], came: Outcome): Promise<Applied> {
+  async function settle(room: LeasedRoom, decided: readonly Decision[], came: ItemResults): Promise<Applied> {
     const { settlements, done, answered, creates, failures } = came;
     const { results, written } =
       settlements.length === 0 ? { results: [], written: null } : await settleAll(room, settlements);

@@ -9,7 +9,7 @@ import { brakes, type BrakeCount, type BrakePolicy, type Round } from '../decide
 import type { LeasedRoom } from '../store/work-list.ts';
 import type { Mapped } from '../store/work-item.ts';
 import { choiceOf, type Decision } from './decision.ts';
-import { outcome, type Outcome } from './outcome.ts';
+import { itemResults, type ItemResults } from './item-results.ts';
 import { heldBack, lostNews } from './settlement/conflict.ts';
 import { goneFirst } from './settlement/failed.ts';
 import { adopted } from './settlement/written.ts';
@@ -53,7 +53,7 @@ export interface BrakeOptions {
 /** The decisions that may be carried out now. The others wait for a person, or to be counted. */
 export interface Braked {
   readonly allowed: readonly Decision[];
-  readonly held: Outcome;
+  readonly held: ItemResults;
 }
 
 export function createBrake({ db, brake, tell, unseen = { removing: 0, synced: 0 } }: BrakeOptions) {
@@ -96,7 +96,7 @@ export function createBrake({ db, brake, tell, unseen = { removing: 0, synced: 0
     const held = removals.filter(({ mapped }) => !may.has(mapped.id));
     return {
       allowed: counted.filter((one) => !held.includes(one)),
-      held: outcome({
+      held: itemResults({
         settlements: [...found.map(foundFirst), ...gone.map(goneFirst), ...held.map(heldBack)],
       }),
     };

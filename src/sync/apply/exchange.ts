@@ -12,7 +12,7 @@ import { Exact } from '../../narrow-encoding.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { workItemOf, isMapped, type Mapped, type WorkRow } from '../store/work-item.ts';
 import { elsewhereOf, shownOf, type Decision, type DecisionContext } from './decision.ts';
-import type { WrittenToBooking } from './outcome.ts';
+import type { WrittenToBooking } from './item-results.ts';
 import { isUnreadable, readAndDecide, type ReadContext } from './read.ts';
 import { bookingTook } from './settlement/booked.ts';
 import { together } from '../together.ts';

@@ -17,7 +17,7 @@ import type { Settlement } from '../store/settle.ts';
 import type { Unmapped } from '../store/work-item.ts';
 import { choiceOf } from './decision.ts';
 import { findMapping, type FoundMapping, type UnmappedContext, unrecordedCreateOf } from './find-mapping.ts';
-import { outcome, summed, type Outcome } from './outcome.ts';
+import { itemResults, summed, type ItemResults } from './item-results.ts';
 import { imported } from './settlement/booked.ts';
 import {
   dropped,
@@ -33,7 +33,7 @@ import {
   waitingForTwin,
   type UnmappedEvent,
 } from './settlement/unmapped.ts';
-import { detachedOutcome, takeOut } from './take-out.ts';
+import { resultsOfDetached, takeOut } from './take-out.ts';
 import type { createWriteBooking } from './write-booking.ts';
 
 /** Sent to the organiser: our errors and other reservations do not concern that person. */
@@ -59,8 +59,8 @@ export function createImport(options: ImportOptions) {
     room: LeasedRoom,
     items: readonly Unmapped[],
     signal: AbortSignal,
-  ): Promise<Outcome> {
-    const outcomes = await inTurns(
+  ): Promise<ItemResults> {
+    const results = await inTurns(
       items,
       ({ outlookSeen }) => outlookSeen,
       async (unmapped) => {
@@ -72,11 +72,11 @@ export function createImport(options: ImportOptions) {
             ? new Retryable(messageOf(error), { reach: 'item', hint: unreadableHint, cause: error })
             : error;
           if (!isExpected(failure)) throw failure;
-          return outcome({ settlements: [importFailed(unmapped, failure)], failures: [failure] });
+          return itemResults({ settlements: [importFailed(unmapped, failure)], failures: [failure] });
         }
       },
     );
-    return summed(outcomes);
+    return summed(results);
   };
 }
 
@@ -86,7 +86,7 @@ async function readAndImport(
   room: LeasedRoom,
   unmapped: Unmapped,
   signal: AbortSignal,
-): Promise<Outcome> {
+): Promise<ItemResults> {
   const { outlook } = options;
   const event =
     outlook.recent?.(room, unmapped.eventId) ?? (await outlook.read(room, unmapped.eventId, signal));
@@ -97,7 +97,7 @@ async function readAndImport(
     return settle(dropped(unmapped, 'forgotten', 'it does not occupy the room'));
   const read = { room, unmapped: { ...unmapped, resolution: choiceOf(unmapped, event) }, event, item };
   const ofDetached =
-    unmapped.conflict?.kind === 'moved' ? await detachedOutcome(options, read, signal) : null;
+    unmapped.conflict?.kind === 'moved' ? await resultsOfDetached(options, read, signal) : null;
   return ofDetached ?? (await decideAndCarryOut(options, read, signal));
 }
 
@@ -112,7 +112,7 @@ async function decideAndCarryOut(
   options: ImportOptions,
   read: UnmappedEvent,
   signal: AbortSignal,
-): Promise<Outcome> {
+): Promise<ItemResults> {
   const { db, outlook, window } = options;
   const { room, unmapped, event, item } = read;
   const candidates = await readCandidates(db, room, event, item, window);
@@ -170,10 +170,10 @@ async function giveMeetingBack(
   read: UnmappedEvent,
   { mapping, reservation }: NonNullable<Candidates['ownInstead']>,
   signal: AbortSignal,
-): Promise<Outcome> {
+): Promise<ItemResults> {
   const conflict = { kind: 'moved', mapping, reservation, outlook: read.item } as const;
   const detached = { ...read, unmapped: { ...read.unmapped, conflict } };
-  return (await detachedOutcome(options, detached, signal)) ?? settle(readLater(read.unmapped));
+  return (await resultsOfDetached(options, detached, signal)) ?? settle(readLater(read.unmapped));
 }
 
 interface KnownOfEvent extends Pick<FoundMapping, 'found'> {
@@ -189,7 +189,7 @@ async function carryOut(
   action: UnmappedAction,
   { found, named, ownCreate }: KnownOfEvent,
   signal: AbortSignal,
-): Promise<Outcome> {
+): Promise<ItemResults> {
   const { unmapped, event } = read;
   switch (action.do) {
     case 'forget':
@@ -220,9 +220,9 @@ async function attached(
   { db }: ImportOptions,
   { room, unmapped }: UnmappedEvent,
   attachment: Attachment,
-): Promise<Outcome> {
+): Promise<ItemResults> {
   const ids = await attach(db, room, [attachment]);
-  return ids.size > 0 ? outcome({}) : settle(readLater(unmapped));
+  return ids.size > 0 ? itemResults({}) : settle(readLater(unmapped));
 }
 
 async function importEvent(
@@ -231,7 +231,7 @@ async function importEvent(
   named: BookedItem | null,
   { overlap, revives = null }: Extract<UnmappedAction, { do: 'import' }>,
   signal: AbortSignal,
-): Promise<Outcome> {
+): Promise<ItemResults> {
   const { outlook, writeBooking } = options;
   const { room, unmapped, event, item } = read;
   const organizer = event.isOrganizer ? null : event.organizer;
@@ -240,7 +240,7 @@ async function importEvent(
   const written = await writeBooking(room, unmapped, write, imported(unmapped, event, item));
   switch (written.outcome) {
     case 'written':
-      return outcome({ done: [{ item: unmapped, written }] });
+      return itemResults({ done: [{ item: unmapped, written }] });
     case 'stale':
       return settle(readLater(unmapped));
     case 'later':
@@ -256,4 +256,4 @@ async function importEvent(
   }
 }
 
-const settle = (settlement: Settlement): Outcome => outcome({ settlements: [settlement] });
+const settle = (settlement: Settlement): ItemResults => itemResults({ settlements: [settlement] });

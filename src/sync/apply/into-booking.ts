@@ -7,7 +7,7 @@ import { inTurns, together } from '../together.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { elsewhereOf, lastAgreed, type Decision } from './decision.ts';
 import { createExchange, placeOf, type ExchangeContext } from './exchange.ts';
-import { outcome, summed, type Outcome } from './outcome.ts';
+import { itemResults, summed, type ItemResults } from './item-results.ts';
 import { refusedHere, takenAgainMs } from './settlement/conflict.ts';
 import { later } from './settlement/failed.ts';
 import { detached } from './settlement/without-call.ts';
@@ -24,7 +24,7 @@ export interface IntoBookingOptions {
 /** A decision whose time is taken in the booking system. */
 type TimeTaken = Decision & { readonly message: string };
 interface Written {
-  readonly outcome: Outcome;
+  readonly results: ItemResults;
   readonly taken: readonly TimeTaken[];
 }
 
@@ -35,7 +35,7 @@ export function createIntoBooking({ db, window, overlap, writeBooking }: IntoBoo
 
   async function write(room: LeasedRoom, decision: Decision): Promise<Written> {
     const { action, mapped } = decision;
-    const done = (part: Partial<Outcome>): Written => ({ outcome: outcome(part), taken: [] });
+    const done = (part: Partial<ItemResults>): Written => ({ results: itemResults(part), taken: [] });
     if (action.do === 'detach') return done({ settlements: [detached(decision)] });
     const asked: BookingWrite = action.do === 'change' ? changeIn(room)(decision) : { do: 'cancel' };
     const written = await writeBooking(room, mapped, asked, bookingTook(decision, asked));
@@ -47,27 +47,27 @@ export function createIntoBooking({ db, window, overlap, writeBooking }: IntoBoo
       case 'later':
         return done({ settlements: [{ ...later(decision, written.inMs), error: written.message }] });
       case 'taken':
-        return { outcome: outcome({}), taken: [{ ...decision, message: written.message }] };
+        return { results: itemResults({}), taken: [{ ...decision, message: written.message }] };
       case 'refused':
         return done({ settlements: [refusedHere(decision, written.message)] });
     }
   }
 
   /** Carries out the cancellations. */
-  async function cancel(room: LeasedRoom, decisions: readonly Decision[]): Promise<Outcome> {
+  async function cancel(room: LeasedRoom, decisions: readonly Decision[]): Promise<ItemResults> {
     const all = await together(decisions.filter(isCancelled).map((decision) => write(room, decision)));
-    return summed(all.map((one) => one.outcome));
+    return summed(all.map((one) => one.results));
   }
 
   /** Carries out the others, those at overlapping times one after the other. */
   async function change(room: LeasedRoom, decisions: readonly Decision[]): Promise<Written> {
-    if (decisions.length === 0) return { outcome: outcome({}), taken: [] };
+    if (decisions.length === 0) return { results: itemResults({}), taken: [] };
     const all = await inTurns(
       decisions.filter((decision) => !isCancelled(decision)),
       placeOf,
       (decision) => write(room, decision),
     );
-    return { outcome: summed(all.map((one) => one.outcome)), taken: all.flatMap((one) => one.taken) };
+    return { results: summed(all.map((one) => one.results)), taken: all.flatMap((one) => one.taken) };
   }
 
   /** Carries out those that found their time taken, together with the reservations that are to leave it. */
@@ -76,12 +76,12 @@ export function createIntoBooking({ db, window, overlap, writeBooking }: IntoBoo
     taken: readonly TimeTaken[],
     among: ExchangeContext,
     signal: AbortSignal,
-  ): Promise<Outcome> {
-    if (taken.length === 0) return outcome({});
+  ): Promise<ItemResults> {
+    if (taken.length === 0) return itemResults({});
     const done = await exchange(room, taken, among, signal);
     const moved = new Set(done.map(({ item }) => item.id));
     const refused = taken.filter(({ mapped }) => !moved.has(mapped.id));
-    return outcome({ settlements: refused.map(takenHere), done });
+    return itemResults({ settlements: refused.map(takenHere), done });
   }
 
   return { cancel, change, exchange: exchangePlaces };

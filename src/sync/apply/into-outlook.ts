@@ -8,7 +8,7 @@ import type { Span } from '../store/pull-store.ts';
 import type { CreatesDue, Settlement } from '../store/settle.ts';
 import type { Mapped } from '../store/work-item.ts';
 import { eventOf, type Decision } from './decision.ts';
-import { outcome, type Outcome } from './outcome.ts';
+import { itemResults, type ItemResults } from './item-results.ts';
 import { isThere, ownEvent, type ReadContext } from './read.ts';
 import { failed, keyUnread } from './settlement/failed.ts';
 import { withoutCall } from './settlement/without-call.ts';
@@ -64,7 +64,7 @@ export function createIntoOutlook(options: IntoOutlookOptions) {
     room: LeasedRoom,
     decisions: readonly Decision[],
     signal: AbortSignal,
-  ): Promise<Outcome> {
+  ): Promise<ItemResults> {
     const all = decisions.flatMap((decision) => {
       const write = writeOf(decision, room, installationId());
       return write === null ? [] : [{ decision, write }];
@@ -93,7 +93,7 @@ export function createIntoOutlook(options: IntoOutlookOptions) {
         answer === undefined ? withoutCall(decision) : await settlementOf(decision, answer, context, signal),
       );
     }
-    return outcome({
+    return itemResults({
       settlements,
       creates: creates(
         room,
@@ -106,7 +106,7 @@ export function createIntoOutlook(options: IntoOutlookOptions) {
   }
 
   /** Declines another organiser's meeting. */
-  async function decline(room: LeasedRoom, decision: Decision, signal: AbortSignal): Promise<Outcome> {
+  async function decline(room: LeasedRoom, decision: Decision, signal: AbortSignal): Promise<ItemResults> {
     try {
       const answered = await outlook.respond(
         room,
@@ -115,10 +115,10 @@ export function createIntoOutlook(options: IntoOutlookOptions) {
         cancelledComment,
         signal,
       );
-      return outcome({ settlements: [declined(decision, answered)], answered: true });
+      return itemResults({ settlements: [declined(decision, answered)], answered: true });
     } catch (error) {
       if (!isExpected(error)) throw error;
-      return outcome({ settlements: [failed(decision, error)], failures: [error] });
+      return itemResults({ settlements: [failed(decision, error)], failures: [error] });
     }
   }
 

@@ -6,7 +6,7 @@ import { decideDetached } from '../decide/decide-unmapped.ts';
 import { attach, attachmentBack } from '../match/attach.ts';
 import { readDetachedReservation } from '../match/candidates.ts';
 import { listWindow, noteRemovals } from '../store/pull-store.ts';
-import { outcome, type Outcome } from './outcome.ts';
+import { itemResults, type ItemResults } from './item-results.ts';
 import type { UnmappedContext } from './find-mapping.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
 import { isThere, readIfPossible, type ReadContext } from './read.ts';
@@ -42,28 +42,28 @@ export async function takeOut(
     ownCreate = null,
     isCancelled = false,
   }: TakeOutOptions = {},
-): Promise<Outcome> {
+): Promise<ItemResults> {
   const reads = readsOf(context, room);
   const now = await readIfPossible(event.id, reads, signal);
   if (now?.type === 'seriesMaster' && event.isOrganizer) {
     const reason = 'it was made recurring, and its dates are events of their own';
-    return outcome({ settlements: [dropped(unmapped, 'forgotten', reason)] });
+    return itemResults({ settlements: [dropped(unmapped, 'forgotten', reason)] });
   }
   const shows = now === null ? null : itemOf(now.shows);
   const edited = shows === null ? [] : Object.keys(changedFields(item, shows));
-  if (edited.length > 0 && !isCancelled) return outcome({ settlements: [readLater(unmapped)] });
+  if (edited.length > 0 && !isCancelled) return itemResults({ settlements: [readLater(unmapped)] });
   if (!event.isOrganizer) {
     await context.outlook.respond(room, event.id, 'decline', comment, signal);
-    return outcome({ settlements: [dropped(unmapped, 'declined', discardedBy(edited) ?? comment)] });
+    return itemResults({ settlements: [dropped(unmapped, 'declined', discardedBy(edited) ?? comment)] });
   }
   await remove(event.id, reads, signal);
   if (ownCreate !== null) {
     const create = { ...event.properties!, generation: ownCreate };
     const settled = createTakenOut(unmapped, create);
-    return outcome({ settlements: [{ ...settled, reason: discardedBy(edited) ?? settled.reason }] });
+    return itemResults({ settlements: [{ ...settled, reason: discardedBy(edited) ?? settled.reason }] });
   }
   const reason = discardedBy(edited) ?? 'it gives way to the reservation in the booking system';
-  return outcome({ settlements: [dropped(unmapped, 'deleted', reason)] });
+  return itemResults({ settlements: [dropped(unmapped, 'deleted', reason)] });
 }
 
 const readsOf = ({ db, outlook, window }: UnmappedContext, room: LeasedRoom): ReadContext => ({
@@ -82,14 +82,14 @@ async function remove(eventId: string, context: ReadContext, signal: AbortSignal
 }
 
 /**
- * The outcome of an event that its reservation was moved away from; null: it is an unmapped event like any other. Throws as the
+ * The results of an event that its reservation was moved away from; null: it is an unmapped event like any other. Throws as the
  * calls do.
  */
-export async function detachedOutcome(
+export async function resultsOfDetached(
   context: UnmappedContext,
   read: UnmappedEvent,
   signal: AbortSignal,
-): Promise<Outcome | null> {
+): Promise<ItemResults | null> {
   const { db } = context;
   const { room, unmapped, event, item } = read;
   const { id, revision, eventId, booking, where } = await readDetachedReservation(
@@ -104,12 +104,12 @@ export async function detachedOutcome(
       comment: where === 'cancelled' ? cancelledComment : undefined,
       isCancelled: where === 'cancelled',
     });
-  if (action === 'wait') return outcome({ settlements: [stillDetached(unmapped, event, item)] });
+  if (action === 'wait') return itemResults({ settlements: [stillDetached(unmapped, event, item)] });
   const detached = { id: id!, revision, eventId, booking: booking! };
   if (eventId !== null) {
     // stored first: if the daemon ends here, the removal of our own event is not taken for a user's
     const noted = await noteRemovals(db, room, [detached]);
-    if (!noted.has(detached.id)) return outcome({ settlements: [readLater(unmapped)] });
+    if (!noted.has(detached.id)) return itemResults({ settlements: [readLater(unmapped)] });
     const reads = readsOf(context, room);
     // made recurring a moment ago, it stays: its removal would remove dates that were not decided about
     if ((await readIfPossible(eventId, reads, signal))?.type !== 'seriesMaster')
@@ -117,5 +117,5 @@ export async function detachedOutcome(
     detached.revision += 1;
   }
   const attached = await attach(db, room, [attachmentBack(detached, event)]);
-  return outcome({ settlements: attached.size > 0 ? [] : [readLater(unmapped)] });
+  return itemResults({ settlements: attached.size > 0 ? [] : [readLater(unmapped)] });
 }

@@ -2,7 +2,7 @@
 import type { Item } from '../../item.ts';
 import type { Applied } from '../apply/apply.ts';
 import type { Decision } from '../apply/decision.ts';
-import type { WrittenToBooking } from '../apply/outcome.ts';
+import type { WrittenToBooking } from '../apply/item-results.ts';
 import { heldReason } from '../apply/settlement/conflict.ts';
 import type { Settlement } from '../store/settle.ts';
 import { isMapped, type Mapped, type Unmapped, type WorkItem } from '../store/work-item.ts';

@@ -8,7 +8,7 @@ import type { Queryable } from '../../database.ts';
 import type { PullAction, Tell } from '../../facts.ts';
 import { sleep } from '../../sleep.ts';
 import type { Applied } from '../apply/apply.ts';
-import type { WrittenToBooking } from '../apply/outcome.ts';
+import type { WrittenToBooking } from '../apply/item-results.ts';
 import type { Drained } from '../apply/rest.ts';
 import type { Troubles } from '../apply/troubles.ts';
 import { failingAs } from '../store/failing.ts';

@@ -78,7 +78,7 @@ export function failed(decision: Decision, error: Error): Settlement {
     return keep(decision, 'parked', { error: messageOf(error), attempt, status: 'error', hint });
   }
   const hint = error.hint ?? null;
-  // see `Outcome.creates`: refused creates are put off for the whole room
+  // see `ItemResults.creates`: refused creates are put off for the whole room
   if (action.do === 'create' && error.reach === 'item' && error.refusedFor !== undefined)
     return delayed({ hint, dueInMs: 0 });
   if (error instanceof Retryable) {

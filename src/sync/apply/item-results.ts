@@ -1,4 +1,4 @@
-/** The outcome of work items: settlements to store, settlements stored with their write, and failures. */
+/** Results of work items: settlements to store, settlements stored with their write, and failures. */
 import type { CreatesDue, Settlement } from '../store/settle.ts';
 import type { WorkItem } from '../store/work-item.ts';
 import type { Decision } from './decision.ts';
@@ -12,7 +12,7 @@ export interface WrittenToBooking {
   readonly written: Extract<BookingWritten, { outcome: 'written' }>;
 }
 
-export interface Outcome {
+export interface ItemResults {
   readonly settlements: readonly Settlement[];
   readonly done: readonly WrittenToBooking[];
   /** For `worst`. */
@@ -23,14 +23,14 @@ export interface Outcome {
   readonly creates: CreatesDue | null;
 }
 
-const nothing: Outcome = { settlements: [], done: [], failures: [], answered: false, creates: null };
+const nothing: ItemResults = { settlements: [], done: [], failures: [], answered: false, creates: null };
 
-export const outcome = (part: Partial<Outcome>): Outcome => ({ ...nothing, ...part });
+export const itemResults = (part: Partial<ItemResults>): ItemResults => ({ ...nothing, ...part });
 
-export const summed = (outcomes: readonly Outcome[]): Outcome => ({
-  settlements: outcomes.flatMap(({ settlements }) => settlements),
-  done: outcomes.flatMap(({ done }) => done),
-  failures: outcomes.flatMap(({ failures }) => failures),
-  answered: outcomes.some(({ answered }) => answered),
-  creates: outcomes.find(({ creates }) => creates !== null)?.creates ?? null,
+export const summed = (all: readonly ItemResults[]): ItemResults => ({
+  settlements: all.flatMap(({ settlements }) => settlements),
+  done: all.flatMap(({ done }) => done),
+  failures: all.flatMap(({ failures }) => failures),
+  answered: all.some(({ answered }) => answered),
+  creates: all.find(({ creates }) => creates !== null)?.creates ?? null,
 });
