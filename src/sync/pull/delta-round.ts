@@ -5,7 +5,7 @@
  */
 import { Retryable } from '../../errors.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
-import { beginPull, noteActivity, pullAgain } from '../store/pull-store.ts';
+import { beginPull, noteActivity, pullAgain, resetPullAttempt } from '../store/pull-store.ts';
 import { answerHints, storePage } from '../store/observed.ts';
 import type { Cursor } from './full-scan.ts';
 import { observe, type PullContext } from './observe.ts';
@@ -56,6 +56,6 @@ export async function deltaRound(
   // a request knows of a change, which may not show yet
   const againInMs = begun.requestedAt !== null && rows === 0 ? againMs[begun.attempt] : undefined;
   if (againInMs !== undefined) await pullAgain(db, room, againInMs, begun.attempt + 1);
-  else if (begun.attempt > 0) await pullAgain(db, room, null, 0);
+  else if (begun.attempt > 0) await resetPullAttempt(db, room);
   return { rows, scan: begun.compare ? 'kept' : null };
 }

@@ -8,7 +8,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { unlessItemFails } from '../../errors.ts';
 import type { DeltaRow, OutlookEvent } from '../../event.ts';
-import { hintsMost, type Hint, type LeasedRoom } from '../store/work-list.ts';
+import { fewHints, hintsReadMost } from '../hint-limits.ts';
+import type { Hint, LeasedRoom } from '../store/work-list.ts';
 import { storeHinted, type ReadHint } from '../store/observed.ts';
 import { hintsLater, knownEvents, listWindow, type Observed } from '../store/pull-store.ts';
 import { together } from '../together.ts';
@@ -23,11 +24,7 @@ const few = { earlyMs: [150, 400], againMs: [1_000, 2_000, 4_000, 8_000, 15_000,
 const many = { earlyMs: [400], againMs: [4_000, 30_000] };
 /** The same for an event that still shows the version before the reported one, or is still there although it was deleted. */
 const staleAgainMs = [5_000, 30_000];
-/**
- * Maximum number of hints read at a time, and the pause if some are left: about the rate that Graph allows for a mailbox (Microsoft:
- * throttling-limits, Outlook: 10,000 requests in 10 minutes).
- */
-const readMost = 16;
+/** The pause after `hintsReadMost` hints if some are left. */
 const pauseMs = 1_000;
 
 const nothing: Observed = { mapped: [], unmapped: [] };
@@ -40,9 +37,9 @@ export async function readHinted(
   signal: AbortSignal,
 ): Promise<number> {
   const { db, window } = context;
-  const now = hints.slice(0, readMost);
+  const now = hints.slice(0, hintsReadMost);
   const reportedAt = new Date(Math.min(...now.map(({ hintedAt }) => Date.parse(hintedAt))));
-  const delays = hints.length > hintsMost ? many : few;
+  const delays = hints.length > fewHints ? many : few;
   const { page, done } = await readEach(context, room, now, delays, signal);
   const observed =
     page.rows.length + page.removed.length === 0

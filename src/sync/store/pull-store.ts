@@ -191,8 +191,8 @@ export const noteActivity = (db: Queryable, room: LeasedRoom, pollMs: number) =>
       ELSE least(next_poll_at, ${soon}) END`,
   );
 
-/** Requests another round soon after a requested round without a change; null: there were enough. */
-export const pullAgain = (db: Queryable, room: LeasedRoom, inMs: number | null, attempt: number) =>
+/** Requests another round soon after a requested round without a change. */
+export const pullAgain = (db: Queryable, room: LeasedRoom, inMs: number, attempt: number) =>
   updateRoom(
     db,
     room,
@@ -200,6 +200,10 @@ export const pullAgain = (db: Queryable, room: LeasedRoom, inMs: number | null, 
     [inMs, attempt],
     `pull_due_at = least(pull_due_at, ${soon}), pull_attempt = $4`,
   );
+
+/** After a round with a change, or the last one without: the next request starts from the first attempt. */
+export const resetPullAttempt = (db: Queryable, room: LeasedRoom) =>
+  updateRoom(db, room, 'reset_pull_attempt', [], 'pull_attempt = 0');
 
 /** The hints of a room that are left are read after this time. */
 export const hintsLater = (db: Queryable, room: LeasedRoom, inMs: number) =>

@@ -18,9 +18,6 @@ export interface Window {
   readonly futureDays: number;
 }
 
-/** More hints of one room are first answered by a delta round, and the rest is read at a limited rate. */
-export const hintsMost = 8;
-
 /** An event that a notification named. */
 export interface Hint {
   readonly eventId: string;

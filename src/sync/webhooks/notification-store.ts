@@ -4,9 +4,9 @@
  */
 import { combined } from '../../calls.ts';
 import { sqlState, type Database } from '../../database.ts';
+import { hintsKeptMost } from '../hint-limits.ts';
 import { failingWithin } from '../store/failing.ts';
 import {
-  hintsKeptMost,
   markRooms,
   mergedEvents,
   noteReauthorization,

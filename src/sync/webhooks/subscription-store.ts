@@ -8,6 +8,7 @@
 import { onConnection, type Database, type Queryable } from '../../database.ts';
 import { callFunction, queryRow, queryRows, queryValue } from '../../query.ts';
 import { locks } from '../../locks.ts';
+import { hintsKeptMost } from '../hint-limits.ts';
 
 /** A due row. */
 export interface DueSubscription {
@@ -218,9 +219,6 @@ export interface NotifiedRoom {
 /** After hints a delta round finds missed changes: this long after the first hint, and at most once in this interval. */
 const sureAfterMs = 3_000;
 const sureEveryMs = 5_000;
-
-/** Maximum number of hints of a room that wait. With more of them a full scan is requested, which takes fewer calls. */
-export const hintsKeptMost = 500;
 
 /** The id in a hint of the whole room: `markHinted` requests a full scan. */
 const wholeRoom = '';

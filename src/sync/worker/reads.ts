@@ -18,8 +18,9 @@ import { answerOwnWrites, readHinted } from '../pull/hinted-read.ts';
 import type { PullContext } from '../pull/observe.ts';
 import { createSpacing } from '../pull/poll-spacing.ts';
 import { failingAs } from '../store/failing.ts';
+import { fewHints } from '../hint-limits.ts';
 import { hintsLater, pullAgain, pullNothing, readRequested, scanIn } from '../store/pull-store.ts';
-import { hintsMost, isFollowed, type Hint, type LeasedRoom, type Window } from '../store/work-list.ts';
+import { isFollowed, type Hint, type LeasedRoom, type Window } from '../store/work-list.ts';
 import { verifyMissing } from './verify-missing.ts';
 
 export interface ReadsOptions {
@@ -174,7 +175,7 @@ export function createReads(options: ReadsOptions) {
 
   /** A delta round answers many hints with few calls, unless it lags behind or fails. It is not repeated for the same hints. */
   function asksFirst(room: LeasedRoom, hints: readonly Hint[]): boolean {
-    if (hints.length <= hintsMost) return false;
+    if (hints.length <= fewHints) return false;
     const newest = Math.max(...hints.map(({ hintedAt }) => Date.parse(hintedAt)));
     if (newest <= (newestAsked.get(room.id) ?? 0)) return false;
     newestAsked.set(room.id, newest);

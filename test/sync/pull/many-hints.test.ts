@@ -1,7 +1,8 @@
 /** More hints of one room than are read at once. */
 import { describe, expect, test } from 'vitest';
 import { Retryable } from '../../../src/errors.ts';
-import { hintsKeptMost, markHinted, markRooms } from '../../../src/sync/webhooks/subscription-store.ts';
+import { hintsKeptMost } from '../../../src/sync/hint-limits.ts';
+import { markHinted, markRooms } from '../../../src/sync/webhooks/subscription-store.ts';
 import { at, both, dinner, open, room, type Rooms } from '../two-way-world.ts';
 
 const named = (eventIds: readonly string[], etag: string | null = null) =>
