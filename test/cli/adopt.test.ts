@@ -54,7 +54,7 @@ const pairs = (office: Office) =>
 test('tables with our names are renamed, the bridge is installed, the rooms are taken over', async () => {
   await using office = await openOffice('portico');
   await office.db.query(newer);
-  const said = await office.run('adopt');
+  const said = await cli(office.env, 'adopt');
   expect(said.err).toBe('');
   expect(said.code).toBe(0);
   expect(said.out).toContain('Renamed bridge_mappings to predecessor_bridge_mappings.');

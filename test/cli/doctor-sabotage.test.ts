@@ -1,7 +1,7 @@
 /** A set-up that is broken in one place: `doctor` names that place and what mends it. */
 import { expect, test } from 'vitest';
 import type { Environment } from '../../src/config.ts';
-import { cli, openOffice, rooms } from './command-line.ts';
+import { openOffice, rooms, runCommand } from './command-line.ts';
 
 type Office = Awaited<ReturnType<typeof openOffice>>;
 
@@ -131,7 +131,7 @@ test.each(sabotages)(
     await office.map(101);
     if (sql !== undefined) await office.db.query(sql);
     await breaks?.(office);
-    const said = await cli(
+    const said = await runCommand(
       { ...office.env, ...(typeof env === 'function' ? env(office) : env) },
       'doctor',
       '--json',

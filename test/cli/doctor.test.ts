@@ -12,7 +12,7 @@ import { openTestDatabase } from '../support/database.ts';
 import { openProxy } from '../support/proxy.ts';
 import { bridgeGrants, openRole } from '../support/roles.ts';
 import { until } from '../support/until.ts';
-import { cli, openOffice, rooms, type Said } from './command-line.ts';
+import { cli, openOffice, rooms, runCommand, type Said } from './command-line.ts';
 
 interface Found {
   readonly state: string;
@@ -44,7 +44,7 @@ async function answering(listener: RequestListener) {
 test('with everything in place there is no problem, for people and for scripts', async () => {
   await using office = await openOffice();
   await office.map(101);
-  const said = await office.run('doctor', '--json');
+  const said = await cli(office.env, 'doctor', '--json');
   expect(wrong(said)).toEqual([]);
   expect(said.code).toBe(0);
   for (const check of [
@@ -128,7 +128,7 @@ test('a create whose answer is lost leaves nothing behind either', async () => {
     times: 1,
     action: { do: 'dropAnswer' },
   });
-  const said = await office.run('doctor', '--write', '--json');
+  const said = await cli(office.env, 'doctor', '--write', '--json');
   expect(said.code).toBe(0);
   expect(office.tenant.eventsIn(rooms[101]!.upn)).toEqual([]);
 });
@@ -177,7 +177,7 @@ test('the end of a certificate is told', async () => {
   const GRAPH_CLIENT_CERTIFICATE = fileURLToPath(
     new URL('../fixtures/graph/app-certificate.pem', import.meta.url),
   );
-  const said = await cli({ ...rest, GRAPH_CLIENT_CERTIFICATE }, 'doctor', '--json');
+  const said = await runCommand({ ...rest, GRAPH_CLIENT_CERTIFICATE }, 'doctor', '--json');
   const end = new Date(
     new X509Certificate(
       readFileSync(GRAPH_CLIENT_CERTIFICATE, 'utf8').replace(/^[\s\S]*?(?=-----BEGIN CERT)/, ''),
@@ -190,7 +190,7 @@ test('the end of a certificate is told', async () => {
 
 test('a secret that is none is named with its variable', async () => {
   await using office = await openOffice();
-  const said = await cli({ ...office.env, GRAPH_CLIENT_SECRET: 'wrong' }, 'doctor', '--json');
+  const said = await runCommand({ ...office.env, GRAPH_CLIENT_SECRET: 'wrong' }, 'doctor', '--json');
   expect(wrong(said)).toEqual(['token']);
   expect(found(said, 'token')[0]?.repair).toContain('GRAPH_CLIENT_SECRET');
 });
@@ -287,7 +287,7 @@ test('an event with several dates is listed', async () => {
 
 test('another zone than the database was set up with', async () => {
   await using office = await openOffice();
-  const said = await cli({ ...office.env, BOOKING_TIMEZONE: 'Europe/London' }, 'doctor', '--json');
+  const said = await runCommand({ ...office.env, BOOKING_TIMEZONE: 'Europe/London' }, 'doctor', '--json');
   expect(wrong(said)).toContain('settings');
   expect(found(said, 'settings').at(-2)?.repair).toContain('BOOKING_TIMEZONE=Europe/Oslo');
 });
@@ -295,7 +295,7 @@ test('another zone than the database was set up with', async () => {
 test('the placeholders of a fresh copy of .env.example are reported, and the database is checked', async () => {
   await using office = await openOffice();
   const fresh = parseEnv(readFileSync('.env.example', 'utf8'));
-  const said = await cli({ ...fresh, DATABASE_URL: office.db.url }, 'doctor', '--json');
+  const said = await runCommand({ ...fresh, DATABASE_URL: office.db.url }, 'doctor', '--json');
   const graph = ['GRAPH_TENANT_ID', 'GRAPH_CLIENT_ID', 'GRAPH_CLIENT_SECRET'];
   const settings = found(said, 'settings').filter(({ message }) => message.includes('.env.example'));
   expect(settings.map(({ state, message }) => [state, message.split(' ')[0]])).toEqual(
@@ -308,7 +308,11 @@ test('the placeholders of a fresh copy of .env.example are reported, and the dat
 
 test('with wrong settings of Microsoft the database is looked at all the same', async () => {
   await using office = await openOffice();
-  const said = await cli({ DATABASE_URL: office.db.url, GRAPH_TENANT_ID: 'common' }, 'doctor', '--json');
+  const said = await runCommand(
+    { DATABASE_URL: office.db.url, GRAPH_TENANT_ID: 'common' },
+    'doctor',
+    '--json',
+  );
   expect(said.code).toBe(1);
   expect(
     found(said, 'settings')
@@ -321,14 +325,14 @@ test('with wrong settings of Microsoft the database is looked at all the same', 
 test('a role without rights gets the GRANTs', async () => {
   await using db = await openTestDatabase({ schema: 'portico' });
   await using role = await openRole(db, [...bridgeGrants, 'REVOKE TRIGGER ON bb_booking FROM role']);
-  const said = await cli({ DATABASE_URL: role.config.url }, 'doctor', '--json');
+  const said = await runCommand({ DATABASE_URL: role.config.url }, 'doctor', '--json');
   expect(found(said, 'rights').find(({ state }) => state === 'problem')?.repair).toBe(
     `GRANT TRIGGER ON bb_booking TO ${role.name};`,
   );
 });
 
 test('a database that is away is a problem with the way to look at it', async () => {
-  const said = await cli({ DATABASE_URL: 'postgresql://me:secret@127.0.0.1:1/x' }, 'doctor', '--json');
+  const said = await runCommand({ DATABASE_URL: 'postgresql://me:secret@127.0.0.1:1/x' }, 'doctor', '--json');
   const [away] = found(said, 'database');
   expect(away?.message).toContain('ECONNREFUSED');
   expect(away?.repair).toContain('psql -h 127.0.0.1 -p 1 -U me x');
@@ -338,7 +342,7 @@ test('a database that is away is a problem with the way to look at it', async ()
 test('a webhook that echoes is well; one behind a login, and one without an answer, are not', async () => {
   await using office = await openOffice();
   const webhook = async (WEBHOOK_BASE_URL: string) =>
-    found(await cli({ ...office.env, WEBHOOK_BASE_URL }, 'doctor', '--json'), 'webhook')[0];
+    found(await runCommand({ ...office.env, WEBHOOK_BASE_URL }, 'doctor', '--json'), 'webhook')[0];
   await using echo = await answering((request, response) => {
     const token = new URL(request.url ?? '', 'http://x').searchParams.get('validationToken');
     response.setHeader('content-type', 'text/plain; charset=utf-8');
@@ -358,7 +362,7 @@ test('a webhook that echoes is well; one behind a login, and one without an answ
 test('without a key, an address that opens the API is a problem, and a public one that may is a warning', async () => {
   await using office = await openOffice();
   const settings = async (more: Record<string, string>) =>
-    found(await cli({ ...office.env, ...more }, 'doctor', '--json'), 'settings').filter(
+    found(await runCommand({ ...office.env, ...more }, 'doctor', '--json'), 'settings').filter(
       ({ state }) => state !== 'ok',
     );
   await using open = await answering((_request, response) => void response.end('{}'));
@@ -377,7 +381,11 @@ test('a database that goes away while a mailbox is read is a finding, not the en
   await using proxy = await openProxy(office.db.url);
   await office.map(101);
   office.tenant.faults.add({ match: { mailbox: rooms[101]!.upn }, action: { do: 'delay', ms: 1_000 } });
-  const saying = cli({ ...office.env, DATABASE_URL: proxy.through(office.db.url) }, 'doctor', '--json');
+  const saying = runCommand(
+    { ...office.env, DATABASE_URL: proxy.through(office.db.url) },
+    'doctor',
+    '--json',
+  );
   await until(() => office.tenant.faults.active[0]!.hits === 1);
   proxy.reset();
   const said = await saying;

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { Environment } from '../../src/config.ts';
 import { openWorld, rooms, type WorldOptions } from '../e2e/world.ts';
 import { environmentOf } from '../support/settings.ts';
-import { cli, type Said } from './command-line.ts';
+import { cli, runCommand, type Said } from './command-line.ts';
 import { at } from '../support/dates.ts';
 
 type World = Awaited<ReturnType<typeof openWorld>>;
@@ -37,7 +37,7 @@ async function open(options: WorldOptions & { readonly env?: Environment } = {})
   const env = { ...ask, ...options.env };
   const world = await openWorld({ mapped: [101], ...options, env });
   const run = (...args: readonly string[]): Promise<Said> =>
-    cli({ ...environmentOf(world.db, world.tenant), ...env }, 'plan', ...args);
+    runCommand({ ...environmentOf(world.db, world.tenant), ...env }, 'plan', ...args);
   return {
     ...world,
     run,

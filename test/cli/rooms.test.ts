@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { until } from '../support/until.ts';
 import { spoil } from '../sync/failing-row.ts';
-import { openOffice, rooms } from './command-line.ts';
+import { cli, openOffice, rooms } from './command-line.ts';
 import { day } from '../support/dates.ts';
 
 type Office = Awaited<ReturnType<typeof openOffice>>;
@@ -23,13 +23,15 @@ test('a paused room is off, and compared first when it is resumed', async () => 
   await using office = await openOffice();
   await office.map(101);
   await compared(office);
-  expect((await office.run('pause', '101')).out).toContain('Formannskapssalen (resource 101) is paused.');
+  expect((await cli(office.env, 'pause', '101')).out).toContain(
+    'Formannskapssalen (resource 101) is paused.',
+  );
   expect(await state(office)).toMatchObject({ active: 0 });
   expect((await office.run('pause', '101', '--json')).json()).toMatchObject({
     success: true,
     changed: false,
   });
-  expect((await office.run('resume', '101', '--json')).json()).toMatchObject({ changed: true });
+  expect((await cli(office.env, 'resume', '101', '--json')).json()).toMatchObject({ changed: true });
   expect(await state(office)).toEqual({ active: 1, baselined: false, reconciled: false, due: true });
 });
 
@@ -61,7 +63,7 @@ test('resync compares a room anew and wakes the daemon', async () => {
   try {
     await listener.query('LISTEN bridge_changes; SELECT pg_advisory_lock_shared(7230912, 6)');
     const woken = new Promise((resolve) => listener.once('notification', resolve));
-    expect((await office.run('resync', '101')).code).toBe(0);
+    expect((await cli(office.env, 'resync', '101')).code).toBe(0);
     await woken;
   } finally {
     listener.release(true);
@@ -104,7 +106,7 @@ test('resume --wait says when the room is compared', async () => {
 test('--wait without a daemon ends with a word about it', { timeout: 60_000 }, async () => {
   await using office = await openOffice();
   await office.map(101);
-  const said = await office.run('resync', '101', '--wait');
+  const said = await cli(office.env, 'resync', '101', '--wait');
   expect(said.code).toBe(75);
   expect(said.err).toContain('no daemon works');
 });
@@ -198,7 +200,7 @@ test('report shows the numbers of the day, for people and for scripts', async ()
   await office.db.query(
     `INSERT INTO bridge_log (action, latency_ms) VALUES ('created', 12), ('created', NULL), ('imported', NULL)`,
   );
-  const said = await office.run('report');
+  const said = await cli(office.env, 'report');
   expect(said.out).toMatch(/TYPE +PENDING +SYNCED/);
   expect(said.out).toContain('last hour 1 change; p50 12 ms, p95 12 ms, p99 12 ms; and 2 of a backfill');
   expect((await office.run('report', '--json')).json()).toMatchObject({
