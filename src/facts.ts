@@ -68,7 +68,14 @@ export type Fact =
       readonly changed: number;
       readonly gone: number;
     })
-  | (About & { readonly fact: 'brake-held'; readonly wanted: number; readonly synced: number })
+  | (About & {
+      readonly fact: 'brake-held';
+      /** Removals in the room that wait for a person. */
+      readonly held: number;
+      /** These and the ones carried out within the hour. */
+      readonly wanted: number;
+      readonly synced: number;
+    })
   | {
       readonly fact: 'outage';
       readonly side: 'outlook' | 'booking';

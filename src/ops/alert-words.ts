@@ -9,15 +9,15 @@ export const overall = { room: null, resourceId: null } as const;
 export const brakeHeld = ({
   room,
   resourceId,
-  wanted,
+  held,
   synced,
 }: Extract<Fact, { fact: 'brake-held' }>): Alert => ({
   type: 'brake',
   severity: 'critical',
   room,
   resourceId,
-  ...brakeWords(room, resourceId, wanted),
-  detail: { removals: wanted, synced },
+  ...brakeWords(room, resourceId, held),
+  detail: { removals: held, synced },
 });
 
 export const brakeWords = (room: string, resourceId: number, removals: number) => ({

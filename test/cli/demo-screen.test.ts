@@ -43,7 +43,7 @@ test('no line is wider than 80 columns, however long names, addresses and figure
     { reservations: 123_456, events: 123_456, differences: [`only booked: ${long}, ${long}`] },
   );
   const troubles = [
-    { fact: 'brake-held', room: long, resourceId: 103, wanted: 14, synced: 45 },
+    { fact: 'brake-held', room: long, resourceId: 103, held: 14, wanted: 14, synced: 45 },
     { fact: 'room-held', room: long, error: long, hint: 'y'.repeat(200) },
     {
       fact: 'capture-broken',

@@ -13,7 +13,8 @@ const brake: Fact = {
   fact: 'brake-held',
   room: 'Formannskapssalen',
   resourceId: 101,
-  wanted: 12,
+  held: 12,
+  wanted: 14,
   synced: 30,
 };
 const graphOut: Fact = { fact: 'outage', side: 'outlook', error: 'Graph says 503', hint: null };

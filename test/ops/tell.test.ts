@@ -53,7 +53,7 @@ describe('levels', () => {
     ],
     ['error', { ...about, fact: 'room-refused', error: 'Access is denied', hint: 'Ask the admin.' }],
     ['info', { ...about, fact: 'room-well' }],
-    ['error', { ...about, fact: 'brake-held', wanted: 20, synced: 25 }],
+    ['error', { ...about, fact: 'brake-held', held: 20, wanted: 20, synced: 25 }],
     ['error', { fact: 'outage', side: 'outlook', error: 'no route', hint: null }],
     ['info', { fact: 'outage-over', side: 'outlook', ms: 9_000 }],
     ['warn', { fact: 'listening', heard: false, reason: 'silence' }],

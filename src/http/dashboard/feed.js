@@ -255,7 +255,7 @@ function ofFact(fact, count) {
     case 'room-baselined':
       return plain('', say('fact.compared', { room }), counted(fact['events'], 'event'));
     case 'brake-held':
-      return plain('bad', say('fact.brake', { room }), counted(fact['wanted'], 'removal'));
+      return plain('bad', say('fact.brake', { room }), counted(fact['held'], 'removal'));
     case 'outage':
       return plain(
         'bad',

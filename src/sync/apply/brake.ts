@@ -3,7 +3,7 @@
  * would be cancelled because their event is gone, are counted in the database over all daemons. Too many wait for a person.
  */
 import type { Queryable } from '../../database.ts';
-import { queryRow, queryRows } from '../../query.ts';
+import { queryRow, queryRows, queryValue } from '../../query.ts';
 import type { Tell } from '../../facts.ts';
 import { brakes, type BrakeCount, type BrakePolicy, type Round } from '../decide/brake.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
@@ -42,6 +42,15 @@ export async function countRemovals(db: Queryable, resourceId: number): Promise<
   };
 }
 
+/** The counted removals include those that were carried out within the hour; these were not. */
+const countHeld = (db: Queryable, resourceId: number) =>
+  queryValue<number>(db, {
+    name: 'count_held_removals',
+    text: `SELECT count(*)::integer AS held FROM bridge_removals
+      WHERE resource_id = $1 AND applied_at IS NULL AND released_at IS NULL`,
+    values: [resourceId],
+  });
+
 export interface BrakeOptions {
   readonly db: Queryable;
   readonly brake: BrakePolicy;
@@ -66,14 +75,6 @@ export function createBrake({ db, brake, tell, unseen = { removing: 0, synced: 0
       synced: counts.all.synced + unseen.synced,
     };
     const isHeld = chosen.length < removals.length && brakes(counts.room, all, counts.round, brake);
-    if (isHeld)
-      tell({
-        fact: 'brake-held',
-        room: room.name,
-        resourceId: room.resourceId,
-        wanted: counts.room.removing,
-        synced: counts.room.synced,
-      });
     const ids = idsOf(removals);
     // one that was allowed before and failed waits with the others
     const rows = await queryRows<{ mapping_id: number; applied: boolean }>(db, {
@@ -82,6 +83,15 @@ export function createBrake({ db, brake, tell, unseen = { removing: 0, synced: 0
         WHERE mapping_id = ANY ($1) RETURNING mapping_id, applied_at IS NOT NULL AS applied`,
       values: [ids, !isHeld, idsOf(chosen)],
     });
+    if (isHeld)
+      tell({
+        fact: 'brake-held',
+        room: room.name,
+        resourceId: room.resourceId,
+        held: await countHeld(db, room.resourceId),
+        wanted: counts.room.removing,
+        synced: counts.room.synced,
+      });
     // items that have ended are not counted: removing them loses nothing
     return new Set(isHeld ? rows.filter(({ applied }) => applied).map((row) => row.mapping_id) : ids);
   }

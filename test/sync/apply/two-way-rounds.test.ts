@@ -27,6 +27,19 @@ describe('the brake', () => {
     expect(w.facts).toContainEqual(expect.objectContaining({ fact: 'brake-held', resourceId: 101 }));
   });
 
+  test('tells how many it holds, without those carried out before', async () => {
+    await using w = await open({ brake: { max: 1, share: 0.2 } });
+    const events = await four(w);
+    w.outlook.remove(events[0]!.id);
+    await heard(w);
+    expect(await active(w)).toBe(3);
+    w.outlook.remove(events[1]!.id);
+    w.outlook.remove(events[2]!.id);
+    await heard(w);
+    expect(await active(w)).toBe(3);
+    expect(w.facts.filter(({ fact }) => fact === 'brake-held').at(-1)).toMatchObject({ held: 2, wanted: 3 });
+  });
+
   test('lists one, too, that it had let through and that could not be cancelled then', async () => {
     await using w = await open({ brake: { max: 1, share: 0.2 } });
     const events = await four(w);
