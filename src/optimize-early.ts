@@ -1,7 +1,7 @@
 /**
  * When V8 compiles a function for speed. By its defaults it waits for 400 calls (Maglev) and 3,000 (TurboFan), because most programs
  * end soon. A daemon runs for weeks and calls most of its functions once for each change: with few bookings it would run them
- * unoptimized for days, and each change would take longer for it (docs/decisions/012-early-answer.md).
+ * unoptimized for days, and each change would take longer for it (docs/decisions/012-idle-latency.md).
  */
 import { setFlagsFromString } from 'node:v8';
 

@@ -42,18 +42,11 @@ BEGIN
   RETURN stored;
 END $sending$;
 
--- An older version has this without a result.
-DO $drop$
-BEGIN
-  IF pg_get_function_result(to_regprocedure('bridge_doubt_rooms(integer[], uuid, jsonb)')) = 'void' THEN
-    DROP FUNCTION bridge_doubt_rooms(integer[], uuid, jsonb);
-  END IF;
-END $drop$;
-
 -- After the lease session was lost: a crashed server may have lost our leases and folds while writes were under way. The next daemon to
--- lease these rooms reads Outlook first. `sent`: what was sent in them of late (the mapping, its event, the state), in that order.
--- A person's transaction must not keep the daemon from all rooms: returns the rooms that have a locked row, for which nothing is stored.
-CREATE OR REPLACE FUNCTION bridge_doubt_rooms(room_ids integer[], replica uuid, sent jsonb) RETURNS integer[] LANGUAGE plpgsql AS $doubt$
+-- lease these rooms reads Outlook first. `sent`: what was sent in them of late (the mapping, its event, the state,
+-- the room), in that order. A person's transaction must not keep the daemon from all rooms: returns the rooms that have a locked row, for
+-- which nothing is stored.
+CREATE OR REPLACE FUNCTION bridge_store_doubt(room_ids integer[], replica uuid, sent jsonb) RETURNS integer[] LANGUAGE plpgsql AS $doubt$
 DECLARE
   those constant bigint[] := ARRAY(SELECT DISTINCT d.id FROM jsonb_to_recordset(sent) AS d (id bigint));
   mappings bigint[];
@@ -66,14 +59,15 @@ BEGIN
   rooms := ARRAY(SELECT s.resource_mapping_id FROM bridge_room_state s WHERE s.resource_mapping_id = ANY (room_ids)
     ORDER BY s.resource_mapping_id FOR NO KEY UPDATE SKIP LOCKED);
   locked := ARRAY(
-    SELECT s.resource_mapping_id FROM bridge_room_state s JOIN bridge_resource_mappings r ON r.id = s.resource_mapping_id
-    WHERE r.id = ANY (room_ids) AND (NOT r.id = ANY (rooms)
-      OR EXISTS (SELECT FROM bridge_mappings m WHERE m.resource_id = r.resource_id AND m.id = ANY (those) AND NOT m.id = ANY (mappings))));
-  FOR one IN SELECT * FROM jsonb_to_recordset(sent) AS d (id bigint, "eventId" text, state jsonb) LOOP
+    SELECT s.resource_mapping_id FROM bridge_room_state s
+    WHERE s.resource_mapping_id = ANY (room_ids) AND (NOT s.resource_mapping_id = ANY (rooms)
+      OR EXISTS (SELECT FROM jsonb_to_recordset(sent) AS d (id bigint, room integer) JOIN bridge_mappings m ON m.id = d.id
+                 WHERE d.room = s.resource_mapping_id AND NOT m.id = ANY (mappings))));
+  FOR one IN SELECT * FROM jsonb_to_recordset(sent) AS d (id bigint, "eventId" text, state jsonb, room integer) LOOP
     UPDATE bridge_mappings m SET sent_states = bridge_with_sent(m.sent_states, one.state), outlook_news = coalesce(m.outlook_news, 'look'),
       due_at = least(m.due_at, now()), revision = m.revision + 1
     WHERE m.id = one.id AND m.outlook_event_id = one."eventId" AND m.reservation_id IS NOT NULL AND m.sync_status <> 'cancelled'
-      AND NOT EXISTS (SELECT FROM bridge_resource_mappings r WHERE r.resource_id = m.resource_id AND r.id = ANY (locked));
+      AND m.id = ANY (mappings) AND (one.room = ANY (locked)) IS NOT TRUE;
   END LOOP;
   UPDATE bridge_room_state s SET lease_owner = replica, push_due_at = least(s.push_due_at, now()), updated_at = now()
   FROM bridge_resource_mappings r

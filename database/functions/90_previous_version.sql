@@ -51,3 +51,11 @@ $early$;
 CREATE OR REPLACE FUNCTION bridge_record_lease(replica uuid, mapping bridge_mappings, places tid[], leased integer) RETURNS json LANGUAGE sql AS $record$
   SELECT NULL::json
 $record$;
+
+-- It names no rooms of states, so a locked mapping is skipped. A locked room is waited for: such a daemon repeats the call after this error.
+CREATE OR REPLACE FUNCTION bridge_doubt_rooms(room_ids integer[], replica uuid, sent jsonb) RETURNS void LANGUAGE plpgsql AS $doubt$
+BEGIN
+  IF cardinality(bridge_store_doubt(room_ids, replica, sent)) > 0 THEN
+    RAISE EXCEPTION 'another transaction has locked one of the rooms' USING ERRCODE = 'lock_not_available';
+  END IF;
+END $doubt$;

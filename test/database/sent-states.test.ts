@@ -1,6 +1,7 @@
 /** States of a reservation that may have been sent and are not settled (database/functions/28_sent.sql). */
 import assert from 'node:assert/strict';
 import { describe, test } from 'vitest';
+import { isContended } from '../../src/database.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { allSynced, epochOf, event, fold, open, result, rows, settle, take } from './work-list-world.ts';
 
@@ -138,7 +139,7 @@ describe('after the loss of a lease session', () => {
     try {
       await session.query(`SET lock_timeout = '250ms'`);
       const { rows: answer } = await session.query<{ locked: number[] }>(
-        'SELECT bridge_doubt_rooms($1, gen_random_uuid(), $2) AS locked',
+        'SELECT bridge_store_doubt($1, gen_random_uuid(), $2) AS locked',
         [[1, 2], JSON.stringify(sentOf)],
       );
       return answer[0]!.locked;
@@ -166,6 +167,7 @@ describe('after the loss of a lease session', () => {
         id: row!.id,
         eventId: `event-${row!.id}`,
         state: { title },
+        room: 1,
       }));
       const person = await db.pool.connect();
       await person.query('BEGIN');
@@ -180,4 +182,22 @@ describe('after the loss of a lease session', () => {
       assert.deepEqual(await sent(db), ['A', 'X', 'Y']);
     },
   );
+
+  test('a daemon of the previous version waits for a locked room, and not for a locked mapping', async () => {
+    await using db = await retitled('A');
+    const call = `SELECT bridge_doubt_rooms('{1,2}', gen_random_uuid(), $1)::text AS done`;
+    const [row] = await rows(db);
+    const values = [
+      JSON.stringify([{ id: row!.id, eventId: `event-${row!.id}`, state: { title: 'X' } }]),
+    ] as const;
+    const person = await db.pool.connect();
+    await person.query('BEGIN; SELECT FROM bridge_room_state WHERE resource_mapping_id = 1 FOR UPDATE');
+    await assert.rejects(db.query(call, values), isContended);
+    await person.query('ROLLBACK; BEGIN; SELECT FROM bridge_mappings FOR UPDATE');
+    assert.deepEqual(await db.query(call, values), [{ done: '' }]);
+    await person.query('ROLLBACK');
+    person.release();
+    assert.deepEqual(await doubtful(db), [1, 2]);
+    assert.deepEqual(await sent(db), ['A']);
+  });
 });

@@ -13,6 +13,11 @@ export interface Sent {
   readonly state: BookedItem;
 }
 
+/** With the room in which it was sent. */
+export interface SentInRoom extends Sent {
+  readonly room: number;
+}
+
 /**
  * Stores states that are about to be sent. Returns the ids of the mappings that have not changed since they were read; their revision
  * is one higher now.
@@ -65,9 +70,11 @@ export function createSentMemory(flushedMs: number) {
       }
     },
     /** What may be lost of these rooms. */
-    in(rooms: readonly number[]): readonly Sent[] {
+    in(rooms: readonly number[]): readonly SentInRoom[] {
       forget();
-      return [...byMapping.values()].flatMap(({ room, sent }) => (rooms.includes(room) ? sent : []));
+      return [...byMapping.values()].flatMap(({ room, sent }) =>
+        rooms.includes(room) ? sent.map((one) => ({ ...one, room })) : [],
+      );
     },
   };
 }

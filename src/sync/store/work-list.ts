@@ -8,7 +8,7 @@ import { Retryable } from '../../errors.ts';
 import { callFunction, queryRow, queryValue } from '../../query.ts';
 import type { RoomSettings } from '../../room-settings.ts';
 import { isRefusedForGood } from './failing.ts';
-import type { Sent } from './sent.ts';
+import type { SentInRoom } from './sent.ts';
 import { workItemOf, type WorkItem, type WorkRow } from './work-item.ts';
 import { locks } from '../../locks.ts';
 
@@ -333,12 +333,12 @@ export const unlockRoom = (session: Queryable, room: LeasedRoom) =>
   callFunction(session, 'bridge_unlock_room', room.id);
 
 /**
- * After the lease session was lost: see `bridge_doubt_rooms`. Returns the rooms that another transaction has locked, for which nothing
+ * After the lease session was lost: see `bridge_store_doubt`. Returns the rooms that another transaction has locked, for which nothing
  * is stored.
  */
 export const doubtRooms = (
   session: Queryable,
   rooms: readonly number[],
-  sent: readonly Sent[],
+  sent: readonly SentInRoom[],
   replica: string,
-) => callFunction<number[]>(session, 'bridge_doubt_rooms', rooms, replica, JSON.stringify(sent));
+) => callFunction<number[]>(session, 'bridge_store_doubt', rooms, replica, JSON.stringify(sent));

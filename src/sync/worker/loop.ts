@@ -20,7 +20,7 @@ import {
   type TakeOptions,
   type Window,
 } from '../store/work-list.ts';
-import type { Sent } from '../store/sent.ts';
+import type { SentInRoom } from '../store/sent.ts';
 import { createOutage, createProbe } from './outage.ts';
 import { createRunningRooms, type Drain, type LeaseSession } from './running-rooms.ts';
 import { itemsAtATime } from './drain.ts';
@@ -95,7 +95,7 @@ export interface WorkOptions {
   /** Wakes the other daemons: more rooms are due than we work on. */
   readonly ringPeers: () => void;
   /** What was sent of late in these rooms. */
-  readonly sentIn: (rooms: readonly number[]) => readonly Sent[];
+  readonly sentIn: (rooms: readonly number[]) => readonly SentInRoom[];
   readonly tell: Tell;
   readonly random?: () => number;
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -123,7 +123,7 @@ export function createWork(options: WorkOptions) {
   /** Resolves when the last take was committed, or has failed. */
   let recorded: Promise<unknown> = Promise.resolve();
   /** Rooms whose last writes a crash of the server may have lost, and what was sent in them just before the session ended. */
-  let doubtful: { readonly rooms: readonly number[]; readonly sent: readonly Sent[] } = noDoubt;
+  let doubtful: { readonly rooms: readonly number[]; readonly sent: readonly SentInRoom[] } = noDoubt;
   let leasePid: number | null = null;
   const running = createRunningRooms({
     drain,
@@ -209,7 +209,8 @@ export function createWork(options: WorkOptions) {
     const locked = await retry(() => doubtRooms(session, rooms, sent, replica), until);
     // the end of the session has added to it
     if (ended.signal.aborted) return;
-    doubtful = locked.length === 0 ? noDoubt : { rooms: locked, sent };
+    // what is stored is not stored again: each time makes its mapping due
+    doubtful = { rooms: locked, sent: sent.filter(({ room }) => locked.includes(room)) };
   }
 
   async function takeUntilEnd(lease: Lease, stopping: AbortSignal): Promise<void> {

@@ -12,6 +12,7 @@ import type { LeasedRoom, Taken } from '../../../src/sync/store/work-list.ts';
 import { EarlyQuery } from '../../../src/database.ts';
 import { Retryable } from '../../../src/errors.ts';
 import { answerEarly } from '../../support/early.ts';
+import type { SentInRoom } from '../../../src/sync/store/sent.ts';
 import { afterRecord, createWork, type WorkOptions } from '../../../src/sync/worker/loop.ts';
 
 type Answer = Omit<Taken, 'recorded'>;
@@ -93,7 +94,7 @@ test('what was sent just before a session was lost is stored by the next one, ho
     due: [],
   } as unknown as LeasedRoom;
   const taken: Answer = { folded: 0, rooms: [room], stopped: [], more: false };
-  const one = { id: 10, eventId: 'event-10', state: {} as BookedItem };
+  const one = { id: 10, eventId: 'event-10', state: {} as BookedItem, room: 7 };
   const gone = new AbortController();
   const doubted: unknown[] = [];
   let opened = 0;
@@ -105,7 +106,7 @@ test('what was sent just before a session was lost is stored by the next one, ho
       return {
         session: {
           query: async (asked: { readonly name: string; readonly values: readonly unknown[] }) => {
-            if (asked.name === 'bridge_doubt_rooms') doubted.push(asked.values[0], asked.values[2]);
+            if (asked.name === 'bridge_store_doubt') doubted.push(asked.values[0], asked.values[2]);
             return answered(asked, opened === 1 ? taken : { ...taken, rooms: [] }, []);
           },
         } as never,
@@ -150,7 +151,7 @@ test('a room whose release fails with its session is read first, although a take
         session: {
           query: async (asked: { readonly name: string; readonly values: readonly unknown[] }) => {
             if (opened === 1 && gone.signal.aborted) throw lost;
-            if (asked.name === 'bridge_doubt_rooms') doubted.push(asked.values[0]);
+            if (asked.name === 'bridge_store_doubt') doubted.push(asked.values[0]);
             if (asked.name === 'bridge_release_rooms') return await releasing.promise;
             if (asked.name === 'lease_rooms') takes += 1;
             return answered(asked, takes === 1 ? { ...none, rooms: [room] } : none, []);
@@ -180,6 +181,12 @@ test('a room with a row that a transaction keeps locked is not leased until its 
     (id) =>
       ({ id, name: `Room ${id}`, resourceId: id, attempt: 0, epoch: 1, due: [] }) as unknown as LeasedRoom,
   ) as [LeasedRoom, LeasedRoom];
+  const [inHall, inCellar] = [7, 8].map((room) => ({
+    id: 10 * room,
+    eventId: `event-${room}`,
+    state: {} as BookedItem,
+    room,
+  })) as [SentInRoom, SentInRoom];
   const gone = new AbortController();
   const asked: unknown[] = [];
   let opened = 0;
@@ -190,7 +197,8 @@ test('a room with a row that a transaction keeps locked is not leased until its 
         session: {
           query: async (query: { readonly name: string; readonly values: readonly unknown[] }) => {
             const isFirst = opened === 1;
-            if (!isFirst && query.name === 'bridge_doubt_rooms') asked.push(['doubted', query.values[0]]);
+            if (!isFirst && query.name === 'bridge_store_doubt')
+              asked.push(['doubted', query.values[0], JSON.parse(query.values[2] as string)]);
             if (!isFirst && query.name === 'lease_rooms') asked.push(['held', query.values[1]]);
             const locked = asked.filter((one) => (one as unknown[])[0] === 'doubted').length < 3 ? [7] : [];
             return answered(query, isFirst ? { ...none, rooms: [hall, cellar] } : none, locked);
@@ -206,12 +214,15 @@ test('a room with a row that a transaction keeps locked is not leased until its 
       else await sleep(ms);
     },
     async () => ({ rest: null, outage: null, answered: true }),
+    undefined,
+    undefined,
+    () => [inHall, inCellar],
   );
   expect(asked).toEqual([
-    ['doubted', [8, 7]],
-    ['doubted', [7]],
+    ['doubted', [8, 7], [inHall, inCellar]],
+    ['doubted', [7], [inHall]],
     ['held', [7]],
-    ['doubted', [7]],
+    ['doubted', [7], [inHall]],
     ['held', []],
     ['held', []],
   ]);
