@@ -3,14 +3,16 @@ import { spawnSync } from 'node:child_process';
 import { PassThrough } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 import type { WriteStream } from 'node:tty';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runScenario } from '../../src/cli/demo-run.ts';
 import { createDemoScreen } from '../../src/cli/demo-screen.ts';
-import { createContext } from '../../src/cli/demo-scenario.ts';
+import { createContext, type Scenario } from '../../src/cli/demo-scenario.ts';
 import { scenarios } from '../../src/cli/demo-scenarios.ts';
 import { migrate } from '../../src/cli/migrate.ts';
-import type { RunningDaemon } from '../../src/sandbox/daemon.ts';
-import { openWorld, rooms } from '../../src/sandbox/world.ts';
+import { createClerk } from '../../src/sandbox/clerk.ts';
+import { startDaemon, type RunningDaemon } from '../../src/sandbox/daemon.ts';
+import { freePort } from '../../src/sandbox/postgres.ts';
+import { mapRooms, openWorld, rooms } from '../../src/sandbox/world.ts';
 import { startDemo } from './demo-process.ts';
 
 const timeout = 120_000;
@@ -21,18 +23,64 @@ const columnsOf = (text: string) =>
     .split(/\r?\n/)
     .map((line) => line.length);
 
-for (const { name, title } of scenarios)
-  test(`${name}: ${title}, and both sides are equal again`, { timeout }, async () => {
-    await using demo = await startDemo(['--port', '0', '--scenario', name]);
+/** What a scenario has printed that ended well. */
+function expectEqualAgain(title: string, text: string): void {
+  expect(text).toContain(`── ${title}`);
+  expect(text).toMatch(/^result .*\d/m);
+  expect(text).toMatch(/^why /m);
+  expect(text).toMatch(/^at rest +both sides equal: yes; (\d+) booked, \1 in Outlook$/m);
+  expect(Math.max(...columnsOf(text))).toBeLessThanOrEqual(80);
+}
+
+const [first, ...others] = scenarios;
+
+test(
+  `npm run demo -- --scenario ${first!.name}: ${first!.title}, both sides are equal again, and it ends with 0`,
+  { timeout },
+  async () => {
+    await using demo = await startDemo(['--port', '0', '--scenario', first!.name]);
     expect(await demo.ended, demo.output()).toBe(0);
-    const text = demo.output();
-    expect(text).toContain(`── ${title}`);
-    expect(text).toMatch(/^result .*\d/m);
-    expect(text).toMatch(/^why /m);
-    expect(text).toMatch(/^at rest +both sides equal: yes; (\d+) booked, \1 in Outlook$/m);
-    expect(Math.max(...columnsOf(text))).toBeLessThanOrEqual(80);
+    expectEqualAgain(first!.title, demo.output());
     await demo.gone();
-  });
+  },
+);
+
+describe('in one demo, as by keys', () => {
+  let demo: Awaited<ReturnType<typeof openDemo>>;
+  beforeAll(async () => {
+    demo = await openDemo();
+  }, timeout);
+  afterAll(() => demo[Symbol.asyncDispose]());
+
+  for (const scenario of others)
+    test(`${scenario.name}: ${scenario.title}, and both sides are equal again`, { timeout }, async () => {
+      const { isEqual, text } = await demo.play(scenario);
+      expect(isEqual, text).toBe(true);
+      expectEqualAgain(scenario.title, text);
+    });
+});
+
+/** The world of the demo with its daemon, its rooms mapped, in which scenarios are played one after another. */
+async function openDemo() {
+  await using opened = new AsyncDisposableStack();
+  const world = opened.use(await openWorld({ latencyMs: 60, seed: 1, onStep: () => undefined }, neverAborts));
+  await createClerk(world.db, 1).prepare(10);
+  await migrate(world.config, () => undefined, neverAborts);
+  const daemon = opened.use((await startDaemon({ env: world.env, port: await freePort() }))!);
+  await mapRooms(world.db);
+  const out = new PassThrough();
+  const screen = createDemoScreen(out as unknown as WriteStream);
+  const context = createContext({ world, daemon, screen, choose: null, signal: neverAborts });
+  await context.untilEqual();
+  const owned = opened.move();
+  return {
+    async play(scenario: Scenario) {
+      const isEqual = await runScenario(scenario, context, screen);
+      return { isEqual, text: String(out.read()) };
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
 
 test(
   'a scenario that leaves both sides different has failed, and says what differs',
@@ -105,7 +153,7 @@ test(
 test('Ctrl-C typed in a terminal ends it, and leaves nothing', { timeout }, async ({ skip }) => {
   if (!hasTerminal) skip();
   await using demo = await startDemo(['--port', '0'], undefined, undefined, true);
-  await demo.shows('stop the demo');
+  await demo.shows('room mailboxes');
   demo.press('\u0003');
   expect(await demo.ended).toBe(0);
   expect(demo.output()).toContain('Nothing is left behind');
