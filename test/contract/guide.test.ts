@@ -7,7 +7,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { chromiumPath, launchChromium } from '../dashboard/stage.ts';
+import { chromiumPath, visit } from '../dashboard/stage.ts';
 import { until } from '../support/until.ts';
 import { blockWith, blocksOf, calls, guide, lacking, named, printedAnswers } from './guide.ts';
 import { mailboxes, openGuide, type GuideWorld } from './guide-world.ts';
@@ -249,9 +249,7 @@ test.skipIf(chromiumPath === null)(
   { timeout: 120_000 },
   async () => {
     await using world = await openGuide();
-    const started = await launchChromium();
-    await using _closed = { [Symbol.asyncDispose]: () => started.close() };
-    const page = await started.newPage();
+    await using page = await visit('about:blank');
     const address = `${world.url}/monitoring.html`;
     // the page asks its own origin, so it is put there
     await page.route(address, (route) =>

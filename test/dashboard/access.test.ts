@@ -1,17 +1,11 @@
 /** With a key that only reads the page shows everything and offers nothing that would be refused. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { chromiumPath, openBrowser, openStage, photograph, says } from './stage.ts';
+import { describe, expect, test } from 'vitest';
+import { chromiumPath, openStage, photograph, says, visit } from './stage.ts';
 
 const key = 'a-key-that-is-long-enough-1234567890';
 const readKey = 'another-key-that-only-reads-1234567890';
 
 describe.skipIf(chromiumPath === null)('a session that only reads', () => {
-  let browser: Awaited<ReturnType<typeof openBrowser>>;
-  beforeAll(async () => {
-    browser = await openBrowser();
-  });
-  afterAll(() => browser[Symbol.asyncDispose]());
-
   /** Something for every button: a conflict, a failure, alerts, a queue. */
   async function openTrouble() {
     const stage = await openStage({ env: { API_KEY: key, API_KEY_READ_HALL: readKey, HOST: '127.0.0.1' } });
@@ -31,7 +25,7 @@ describe.skipIf(chromiumPath === null)('a session that only reads', () => {
     return stage;
   }
 
-  async function signIn(page: Awaited<ReturnType<typeof browser.visit>>, with_: string) {
+  async function signIn(page: Awaited<ReturnType<typeof visit>>, with_: string) {
     await page.getByLabel('API key').fill(with_);
     await page.keyboard.press('Enter');
     await says(page, /could not be synced/);
@@ -41,7 +35,7 @@ describe.skipIf(chromiumPath === null)('a session that only reads', () => {
 
   test('it says so, and no button is there that would be refused; with another key they are there', async () => {
     await using stage = await openTrouble();
-    await using reader = await browser.visit(stage.url);
+    await using reader = await visit(stage.url);
     await signIn(reader, readKey);
     await reader.getByText('You are signed in with the key READ_HALL, which is read-only').waitFor();
     const writing = ['Try again', 'Keep booking', 'Keep Outlook', 'Acknowledge', 'Send now'];
@@ -66,7 +60,7 @@ describe.skipIf(chromiumPath === null)('a session that only reads', () => {
     expect(refused).toEqual([]);
     expect(reader.problems).toEqual([]);
 
-    await using writer = await browser.visit(stage.url);
+    await using writer = await visit(stage.url);
     await signIn(writer, key);
     expect(await writer.locator('#access').isHidden()).toBe(true);
     for (const name of writing.slice(0, 4))

@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { date } from '../support/dates.ts';
-import { chromiumPath, openBrowser, openStage, photograph, says } from './stage.ts';
+import { chromiumPath, openStage, photograph, says, visit } from './stage.ts';
 
 const side = {
   starts_at: '2026-12-01T09:00:00Z',
@@ -35,15 +35,9 @@ const conflict = {
 };
 
 describe.skipIf(chromiumPath === null)('conflicts', () => {
-  let browser: Awaited<ReturnType<typeof openBrowser>>;
-  beforeAll(async () => {
-    browser = await openBrowser();
-  });
-  afterAll(() => browser[Symbol.asyncDispose]());
-
   test('both sides stand beside each other, what differs is marked, and the chosen side is sent', async () => {
     await using stage = await openStage();
-    await using page = await browser.visit('about:blank');
+    await using page = await visit('about:blank');
     let open = [
       conflict,
       { ...conflict, id: 42, outlook: null, fields: ['presence'], message: 'It is gone from Outlook.' },
@@ -88,7 +82,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
     stage.tenant.people.retitle('formannskapssalen@bergen.example', event!.id, 'Orkester');
     await stage.desk.retitle(booked, 'Korps');
     await stage.db.query('UPDATE bridge_resource_mappings SET active = 1 WHERE resource_id = 101');
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await says(page, /1 conflict needs/);
     expect(await page.locator('#detail').textContent()).toBe(
       '\u2068Formannskapssalen\u2069: Both sides changed the title. Choose below.',
@@ -112,7 +106,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
       ['dark', { colorScheme: 'dark' }],
       ['phone', { viewport: { width: 390, height: 844 } }],
     ] as const) {
-      await using page = await browser.visit('about:blank', options);
+      await using page = await visit('about:blank', options);
       const titles = ['Vielse', 'Korprøve', 'Korps'];
       let open = titles.map((title, n) => ({
         ...conflict,
@@ -159,7 +153,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
 
   test('of very many conflicts ten are shown, and all when they are asked for', async () => {
     await using stage = await openStage();
-    await using page = await browser.visit('about:blank');
+    await using page = await visit('about:blank');
     const many = Array.from({ length: 25 }, (_, n) => ({ ...conflict, id: 100 + n }));
     await page.route('**/conflicts', (route) =>
       route.fulfill({ json: { success: true, count: many.length, conflicts: many } }),
@@ -186,7 +180,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
       end: reserved!.end,
     });
     await stage.poll();
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await says(page, /1 conflict needs/);
     await page.locator('#conflicts', { hasText: 'Lagt oppå' }).waitFor();
     await photograph(page, 'conflict-real');
@@ -219,7 +213,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
     const invited = stage.events(101).find((event) => event.subject === 'Budsjett');
     stage.tenant.people.respond('formannskapssalen@bergen.example', invited!.id, 'accepted');
     await stage.poll();
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await says(page, /1 conflict needs/);
     const [known] = await stage.db.query<{ outlook_organizer: string; id: number }>(
       'SELECT outlook_organizer, id FROM bridge_mappings WHERE outlook_organizer IS NOT NULL',
@@ -244,7 +238,7 @@ describe.skipIf(chromiumPath === null)('conflicts', () => {
 
   test('where there is no such endpoint the page goes without', async () => {
     await using stage = await openStage();
-    await using page = await browser.visit('about:blank');
+    await using page = await visit('about:blank');
     await page.route('**/conflicts', (route) =>
       route.fulfill({ status: 404, json: { success: false, error: 'no', hint: '' } }),
     );

@@ -1,14 +1,8 @@
 /** The sheet of one reservation: both sides as they are now, and each step with its old and new. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { chromiumPath, openBrowser, openStage, photograph, says } from './stage.ts';
+import { describe, expect, test } from 'vitest';
+import { chromiumPath, openStage, photograph, says, visit } from './stage.ts';
 
 describe.skipIf(chromiumPath === null)('explain', () => {
-  let browser: Awaited<ReturnType<typeof openBrowser>>;
-  beforeAll(async () => {
-    browser = await openBrowser();
-  });
-  afterAll(() => browser[Symbol.asyncDispose]());
-
   test('shows both sides beside each other, what differs marked, and old and new of each step in words', async () => {
     await using stage = await openStage({ mapped: [101] });
     const booked = await stage.desk.book(101, {
@@ -27,7 +21,7 @@ describe.skipIf(chromiumPath === null)('explain', () => {
       ['dark', { colorScheme: 'dark' }],
       ['phone', { viewport: { width: 390, height: 844 } }],
     ] as const) {
-      await using page = await browser.visit(`${stage.url}/#/mapping/${mapping!.id}`, options);
+      await using page = await visit(`${stage.url}/#/mapping/${mapping!.id}`, options);
       await says(page, /./);
       const sheet = page.locator('#explain');
       await sheet.getByText('Both sides now').waitFor();

@@ -1,16 +1,10 @@
 /** Every figure of the page is what SQL says of the same database. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { untilTrue } from '../support/until.ts';
 import { addDay } from './stage-days.ts';
-import { chromiumPath, openBrowser, openStage, photograph, says, type Stage } from './stage.ts';
+import { chromiumPath, openStage, photograph, says, visit, type Stage } from './stage.ts';
 
 describe.skipIf(chromiumPath === null)('the figures', () => {
-  let browser: Awaited<ReturnType<typeof openBrowser>>;
-  beforeAll(async () => {
-    browser = await openBrowser();
-  });
-  afterAll(() => browser[Symbol.asyncDispose]());
-
   /** Three rooms with reservations that are equal, covered, cancelled, failed and in conflict, and one that is paused. */
   async function openMixed(): Promise<Stage> {
     const stage = await openStage({ mapped: [101, 102, 103, 104] });
@@ -49,7 +43,7 @@ describe.skipIf(chromiumPath === null)('the figures', () => {
   test('of synced, covered, cancelled, failed, conflicting and paused: each as SQL counts it', async () => {
     await using stage = await openMixed();
     await addDay(stage.db);
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await says(page, /1 reservation could not be synced/);
     const counted = Object.fromEntries(
       (
@@ -89,7 +83,7 @@ describe.skipIf(chromiumPath === null)('the figures', () => {
       INSERT INTO bridge_log (at, resource_id, reservation_type, reservation_id, action, latency_ms, call_ms)
       SELECT now() - n * interval '1 minute', 101, 'event', n, CASE WHEN n % 3 = 0 THEN 'imported' ELSE 'updated' END, n * 31, 5
       FROM generate_series(1, 300) n`);
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     const shown = async (where: string) =>
       (await page.locator('#figures > div', { hasText: where }).locator('dd').textContent()) ?? '';
     await expect.poll(() => shown('To Outlook')).toMatch(/last hour$/);
@@ -115,7 +109,7 @@ describe.skipIf(chromiumPath === null)('the figures', () => {
     await stage.db.query(`
       INSERT INTO bridge_log (at, resource_id, reservation_type, reservation_id, action, latency_ms, call_ms)
       VALUES (now() - interval '5 hours', 101, 'event', 1, 'updated', 250, 5)`);
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await page
       .locator('#figures > div', { hasText: 'To Outlook' })
       .getByText('95 % within 250 ms, last 24 hours')

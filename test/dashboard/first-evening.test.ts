@@ -1,16 +1,8 @@
 /** The page before anything is written (START_MODE plan and shadow): what a sync would do, and the button that lets it begin. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { chromiumPath, openBrowser, openStage, photograph, says } from './stage.ts';
+import { describe, expect, test } from 'vitest';
+import { chromiumPath, openStage, photograph, says, visit } from './stage.ts';
 
 describe.skipIf(chromiumPath === null)('before anything is written', () => {
-  let browser: Awaited<ReturnType<typeof openBrowser>>;
-  beforeAll(async () => {
-    browser = await openBrowser();
-  });
-  afterAll(async () => {
-    await browser[Symbol.asyncDispose]();
-  });
-
   /** Two rooms: two reservations that Outlook lacks, an event that the booking system lacks, a room with nothing. */
   async function openEvening(mode: 'plan' | 'shadow') {
     const stage = await openStage({ mapped: [101, 102, 103], env: { START_MODE: mode } });
@@ -30,7 +22,7 @@ describe.skipIf(chromiumPath === null)('before anything is written', () => {
 
   test('without a room it says how to map one, and there is nothing to confirm until then', async () => {
     await using stage = await openStage({ mapped: [], env: { START_MODE: 'plan' } });
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await says(page, /^Nothing is written yet/);
     await page.getByText('No room is mapped yet. The command mappings match proposes pairs').waitFor();
     const confirm = page.getByRole('button', { name: 'Confirm this plan …' });
@@ -44,7 +36,7 @@ describe.skipIf(chromiumPath === null)('before anything is written', () => {
 
   test('the plan stands there room by room, and after a second look it is let begin', async () => {
     await using stage = await openEvening('plan');
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await says(page, /^Nothing is written yet: the plan is not confirmed\./);
     const plan = page.locator('#plan');
     await plan.getByText('A sync creates 2 events in Outlook and imports 1 event as a reservation').waitFor();
@@ -77,7 +69,7 @@ describe.skipIf(chromiumPath === null)('before anything is written', () => {
 
   test('a user who goes back has begun nothing', async () => {
     await using stage = await openEvening('plan');
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await page.locator('#plan tbody tr').first().waitFor();
     await page.getByRole('button', { name: 'Confirm this plan …' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Back' }).click();
@@ -89,7 +81,7 @@ describe.skipIf(chromiumPath === null)('before anything is written', () => {
 
   test('in shadow mode it says that nothing is ever written, shows what would be, and offers no button', async () => {
     await using stage = await openEvening('shadow');
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await says(page, /nothing is ever written/);
     await page.locator('#plan tbody tr').first().waitFor();
     expect(await page.getByRole('button', { name: 'Confirm this plan …' }).isHidden()).toBe(true);

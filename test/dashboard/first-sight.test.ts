@@ -1,14 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { addDay, meetings, nameDay } from './stage-days.ts';
-import { chromiumPath, openBrowser, openStage, photograph, says } from './stage.ts';
+import { chromiumPath, openStage, photograph, says, visit } from './stage.ts';
 
 describe.skipIf(chromiumPath === null)('at first sight', () => {
-  let browser: Awaited<ReturnType<typeof openBrowser>>;
-  beforeAll(async () => {
-    browser = await openBrowser();
-  });
-  afterAll(() => browser[Symbol.asyncDispose]());
-
   test('the sentence says that everything is equal, with rooms, reservations, the last change and its way', async () => {
     await using stage = await openStage();
     for (const room of [101, 102])
@@ -23,7 +17,7 @@ describe.skipIf(chromiumPath === null)('at first sight', () => {
       from: stage.day(2, '10:00'),
       to: stage.day(2, '11:00'),
     });
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     const text = await says(page, /3 reservations, last change/);
     expect(text).toMatch(
       /^Everything is equal: 2 rooms, 3 reservations, last change (now|\d+ s ago), \d+\.\d\d s on the way\.$/,
@@ -50,7 +44,7 @@ describe.skipIf(chromiumPath === null)('at first sight', () => {
     await addDay(stage.db);
     await nameDay(stage.db);
     await stage.db.query("UPDATE bridge_log SET latency_ms = NULL WHERE at > now() - interval '5 minutes'");
-    await using page = await browser.visit(stage.url, { viewport: { width: 1440, height: 1080 } });
+    await using page = await visit(stage.url, { viewport: { width: 1440, height: 1080 } });
     await page.locator('#histogram canvas').waitFor();
     const made = await stage.desk.book(101, {
       title: 'Kommunestyret',

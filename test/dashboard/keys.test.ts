@@ -1,18 +1,12 @@
 /** Where reservations have uuids and rooms have codes, the page shows those, not the numbers that the bridge makes of them. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { campus } from '../support/adapters.ts';
 import { openTestDatabase } from '../support/database.ts';
 import { at } from '../support/dates.ts';
 import { room } from '../e2e/campus-world.ts';
-import { chromiumPath, openBrowser, openStage } from './stage.ts';
+import { chromiumPath, openStage, visit } from './stage.ts';
 
 describe.skipIf(chromiumPath === null)('keys on the page', () => {
-  let browser: Awaited<ReturnType<typeof openBrowser>>;
-  beforeAll(async () => {
-    browser = await openBrowser();
-  });
-  afterAll(() => browser[Symbol.asyncDispose]());
-
   /** One booking in room A-101. */
   async function openBooked() {
     const stage = await openStage({
@@ -41,7 +35,7 @@ describe.skipIf(chromiumPath === null)('keys on the page', () => {
        ALTER TABLE campus_booking DISABLE TRIGGER USER;
        DELETE FROM campus_booking`,
     );
-    await using page = await browser.visit(`${stage.url}/#/room/${resource}`);
+    await using page = await visit(`${stage.url}/#/room/${resource}`);
     const sheet = page.locator('#room');
     await sheet
       .locator('.steps')
@@ -59,7 +53,7 @@ describe.skipIf(chromiumPath === null)('keys on the page', () => {
     await stage.db.query('DELETE FROM campus_booking');
     await stage.settled();
     await stage.db.query('DELETE FROM bridge_resource_mappings');
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await page.getByRole('button', { name: 'Undo …' }).click();
     const sheet = page.locator('#undo');
     await sheet.getByRole('button', { name: 'Show the plan' }).click();

@@ -1,17 +1,11 @@
 /** A page that is left open for days: it stays small, and it comes back to the truth whatever happened to its line. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { chromiumPath, openBrowser, openStage, says } from './stage.ts';
+import { describe, expect, test } from 'vitest';
+import { chromiumPath, openStage, says, visit } from './stage.ts';
 
 describe.skipIf(chromiumPath === null)('left open', () => {
-  let browser: Awaited<ReturnType<typeof openBrowser>>;
-  beforeAll(async () => {
-    browser = await openBrowser();
-  });
-  afterAll(() => browser[Symbol.asyncDispose]());
-
   test('thousands of facts later the feed still holds sixty lines, the newest of them', async () => {
     await using stage = await openStage();
-    await using page = await browser.visit('about:blank');
+    await using page = await visit('about:blank');
     const told = Array.from(
       { length: 3_000 },
       (_, n) =>
@@ -29,7 +23,7 @@ describe.skipIf(chromiumPath === null)('left open', () => {
 
   test('a line that was cut is opened again, and what happened meanwhile is there', async () => {
     await using stage = await openStage();
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await says(page, /Everything is equal/);
     await page.locator('#line[data-state=on]').waitFor();
     const start = await stage.stopDaemon();
@@ -54,7 +48,7 @@ describe.skipIf(chromiumPath === null)('left open', () => {
 
   test('a line that is refused is asked for again until it is given', async () => {
     await using stage = await openStage();
-    await using page = await browser.visit('about:blank');
+    await using page = await visit('about:blank');
     let refused = 0;
     await page.route('**/live', (route) => {
       refused += 1;
@@ -75,7 +69,7 @@ describe.skipIf(chromiumPath === null)('left open', () => {
         to: stage.day(day, '11:00'),
       });
     await stage.settled();
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     const third = page.locator('#feed li').nth(2);
     await page.locator('#feed li', { hasText: 'Møte 1' }).waitFor();
     const before = await third.textContent();

@@ -1,8 +1,8 @@
 /** The page in Norwegian: as the browser asks, or as its reader chose. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import en from '../../src/http/dashboard/en.json' with { type: 'json' };
 import nb from '../../src/http/dashboard/nb.json' with { type: 'json' };
-import { chromiumPath, openBrowser, openStage, photograph, says } from './stage.ts';
+import { chromiumPath, openStage, photograph, says, visit } from './stage.ts';
 
 /** What English says otherwise than Norwegian, as long as a sentence of it cannot be a title or a name. */
 const english = Object.entries(en)
@@ -14,17 +14,11 @@ const english = Object.entries(en)
   .filter((message) => message.length >= 4 && !message.includes('{') && !Object.values(nb).includes(message));
 
 describe.skipIf(chromiumPath === null)('in Norwegian', () => {
-  let browser: Awaited<ReturnType<typeof openBrowser>>;
-  beforeAll(async () => {
-    browser = await openBrowser();
-  });
-  afterAll(() => browser[Symbol.asyncDispose]());
-
   test('a browser that asks for Norwegian gets every word of it, numbers and days as well', async () => {
     await using stage = await openStage({ mapped: [101, 102] });
     await stage.desk.book(101, { title: 'Kor', from: stage.day(3, '10:00'), to: stage.day(3, '11:00') });
     await stage.settled();
-    await using page = await browser.visit(stage.url, { locale: 'nb-NO' });
+    await using page = await visit(stage.url, { locale: 'nb-NO' });
     await says(page, /^Alt er likt: 2 rom, 1 reservasjon/);
     expect(await page.locator('html').getAttribute('lang')).toBe('nb');
     await page.locator('#rooms-body').getByRole('button', { name: 'Formannskapssalen' }).click();
@@ -44,7 +38,7 @@ describe.skipIf(chromiumPath === null)('in Norwegian', () => {
 
   test('the switch changes the language, keeps what is open, and is remembered', async () => {
     await using stage = await openStage({ mapped: [101] });
-    await using page = await browser.visit(`${stage.url}/#/room/101`, {
+    await using page = await visit(`${stage.url}/#/room/101`, {
       viewport: { width: 1440, height: 900 },
     });
     await page.locator('#room').getByRole('button', { name: 'Close' }).click();
@@ -63,7 +57,7 @@ describe.skipIf(chromiumPath === null)('in Norwegian', () => {
 
   test('the login page speaks it too, also of a wrong key', async () => {
     await using stage = await openStage({ mapped: [101], env: { API_KEY: 'et-langt-hemmelig-passord' } });
-    await using page = await browser.visit(stage.url, { locale: 'no' });
+    await using page = await visit(stage.url, { locale: 'no' });
     await page.getByLabel('API-nøkkel').fill('feil');
     await page.getByRole('button', { name: 'Logg inn' }).click();
     await page.getByRole('alert').getByText('API-nøkkelen er feil.').waitFor();

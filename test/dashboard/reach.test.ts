@@ -1,8 +1,8 @@
 /** Who uses no mouse, sees little, or listens to the page. */
 import type { Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { addDay } from './stage-days.ts';
-import { chromiumPath, openBrowser, openStage, photograph, says } from './stage.ts';
+import { chromiumPath, openStage, photograph, says, visit } from './stage.ts';
 
 /** Texts whose colour stands out from what lies behind them by less than WCAG 2.2 AA asks: 4.5, of large ones 3. */
 const tooPale = (page: Page) =>
@@ -71,12 +71,6 @@ async function tabTo(page: Page, name: string): Promise<void> {
 }
 
 describe.skipIf(chromiumPath === null)('within the reach of every user', () => {
-  let browser: Awaited<ReturnType<typeof openBrowser>>;
-  beforeAll(async () => {
-    browser = await openBrowser();
-  });
-  afterAll(() => browser[Symbol.asyncDispose]());
-
   /** A failure with its alert, a conflict, and a day behind it. */
   async function openTrouble() {
     const stage = await openStage();
@@ -105,7 +99,7 @@ describe.skipIf(chromiumPath === null)('within the reach of every user', () => {
   test('every text stands out from its ground, and everything that can be used has a name, in light and dark', async () => {
     const { stage } = await openTrouble();
     await using _ = stage;
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await page.locator('#errors').getByText('Byggesak').waitFor();
     await page.locator('#conflicts').getByRole('button', { name: 'Lagt oppå' }).waitFor();
     await page.locator('#alerts li').first().waitFor();
@@ -127,7 +121,7 @@ describe.skipIf(chromiumPath === null)('within the reach of every user', () => {
 
   test('what is stale is still read without strain', async () => {
     await using stage = await openStage();
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await says(page, /Everything is equal/);
     await stage.stopDaemon();
     await says(page, /The daemon does not answer/);
@@ -138,7 +132,7 @@ describe.skipIf(chromiumPath === null)('within the reach of every user', () => {
   test('an alert is acknowledged, a failure tried again and a side kept without a mouse, and the focus is never lost', async () => {
     const { stage, mend } = await openTrouble();
     await using _ = stage;
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await page.locator('#errors').getByText('Byggesak').waitFor();
     await page.locator('#conflicts').getByRole('button', { name: 'Lagt oppå' }).waitFor();
     const first = await page.locator('#alerts li').first().textContent();
@@ -166,7 +160,7 @@ describe.skipIf(chromiumPath === null)('within the reach of every user', () => {
 
   test('the focus stays where it is while the page is drawn anew around it, also in a sheet that changes', async () => {
     await using stage = await openStage();
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await page.locator('#rooms-body').getByRole('button', { name: 'Formannskapssalen' }).focus();
     await page.keyboard.press('Enter');
     const sheet = page.locator('#room');
@@ -181,7 +175,7 @@ describe.skipIf(chromiumPath === null)('within the reach of every user', () => {
 
   test('a row that moves because others come, go or are worse now keeps the focus', async () => {
     await using stage = await openStage({ mapped: [101, 102, 103] });
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     const names = () => page.locator('#rooms-body .name').allTextContents();
     await expect.poll(names).toEqual(['Bystyresalen', 'Formannskapssalen', 'Møterom Fløyen']);
     await page.locator('#rooms-body').getByRole('button', { name: 'Møterom Fløyen' }).focus();
@@ -204,7 +198,7 @@ describe.skipIf(chromiumPath === null)('within the reach of every user', () => {
 
   test('a screen reader says how it stands once, and not every second or with every change', async () => {
     await using stage = await openStage();
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await says(page, /Everything is equal/);
     await page.evaluate(`
       window.heard = [];
@@ -230,7 +224,7 @@ describe.skipIf(chromiumPath === null)('within the reach of every user', () => {
 
   test('a user who wants no motion gets none', async () => {
     await using stage = await openStage();
-    await using page = await browser.visit(stage.url, { reducedMotion: 'reduce' });
+    await using page = await visit(stage.url, { reducedMotion: 'reduce' });
     await says(page, /Everything is equal/);
     expect(
       await page.evaluate(`[...document.querySelectorAll('*')].filter((element) => {

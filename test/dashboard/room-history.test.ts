@@ -1,14 +1,8 @@
 /** The history of a room on its sheet, page by page, by keyboard. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { chromiumPath, openBrowser, openStage, photograph } from './stage.ts';
+import { describe, expect, test } from 'vitest';
+import { chromiumPath, openStage, photograph, visit } from './stage.ts';
 
 describe.skipIf(chromiumPath === null)('the history of a room', () => {
-  let browser: Awaited<ReturnType<typeof openBrowser>>;
-  beforeAll(async () => {
-    browser = await openBrowser();
-  });
-  afterAll(() => browser[Symbol.asyncDispose]());
-
   test('the newest twenty lines first, older ones by keyboard, of this room only', async () => {
     await using stage = await openStage();
     await stage.desk.book(101, { title: 'Kor', from: stage.day(1, '10:00'), to: stage.day(1, '12:00') });
@@ -22,7 +16,7 @@ describe.skipIf(chromiumPath === null)('the history of a room', () => {
       `INSERT INTO bridge_log (resource_id, action, who, reason, at)
        SELECT 101, 'asked', 'ANNA', 'gammel ' || n, now() - interval '1 hour' FROM generate_series(1, 30) n`,
     );
-    await using page = await browser.visit(`${stage.url}/#/room/101`);
+    await using page = await visit(`${stage.url}/#/room/101`);
     const history = page.locator('#room .steps li');
     await expect.poll(() => history.count()).toBe(20);
     await photograph(page, 'room-history', false);
@@ -44,7 +38,7 @@ describe.skipIf(chromiumPath === null)('the history of a room', () => {
     await stage.desk.book(101, { title: 'Kor', from: stage.day(0, '10:00'), to: stage.day(0, '12:00') });
     await stage.settled();
     const text = 'One-way room: changes made in Outlook do not reach the booking system.';
-    await using page = await browser.visit(stage.url, { viewport: { width: 390, height: 844 } });
+    await using page = await visit(stage.url, { viewport: { width: 390, height: 844 } });
     const rows = page.locator('#rooms-body tr');
     await expect
       .poll(() => rows.filter({ hasText: 'only to Outlook' }).locator('.name').innerText())
@@ -64,7 +58,7 @@ describe.skipIf(chromiumPath === null)('the history of a room', () => {
   test('the list of rooms is narrowed by typing and by state, by keyboard', async () => {
     await using stage = await openStage();
     await stage.db.query('UPDATE bridge_resource_mappings SET active = 0 WHERE resource_id = 102');
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     const rows = page.locator('#rooms-body tr');
     await expect.poll(() => rows.count()).toBe(2);
     await page.getByLabel('Search rooms').focus();

@@ -1,15 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { chromiumPath, openBrowser, openStage, photograph, says } from './stage.ts';
+import { chromiumPath, openStage, photograph, says, visit, type Stage } from './stage.ts';
 
 const hostile = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`;
 
 describe.skipIf(chromiumPath === null)('safe, and usable by every user', () => {
-  let browser: Awaited<ReturnType<typeof openBrowser>>;
-  beforeAll(async () => {
-    browser = await openBrowser();
-  });
-  afterAll(() => browser[Symbol.asyncDispose]());
-
   test('a title that is markup is shown as the text that it is, wherever it appears', async () => {
     await using stage = await openStage();
     await stage.db.query(
@@ -22,7 +16,7 @@ describe.skipIf(chromiumPath === null)('safe, and usable by every user', () => {
       to: stage.day(1, '11:00'),
     });
     await stage.settled();
-    await using page = await browser.visit(`${stage.url}/#/booking/event/${id}`);
+    await using page = await visit(`${stage.url}/#/booking/event/${id}`);
     await page.locator('#explain-title', { hasText: '<img src=x onerror=' }).waitFor();
     await page.locator('#feed li', { hasText: '<script>' }).waitFor();
     await page.locator('#rooms-body td.name', { hasText: '<img' }).waitFor();
@@ -43,7 +37,7 @@ describe.skipIf(chromiumPath === null)('safe, and usable by every user', () => {
     });
     for (const room of [101, 102])
       await stage.desk.book(room, { title, from: stage.day(1, '10:00'), to: stage.day(1, '11:00') });
-    await using page = await browser.visit(stage.url, { viewport: { width: 360, height: 740 } });
+    await using page = await visit(stage.url, { viewport: { width: 360, height: 740 } });
     await page.locator('#errors .error-row').waitFor();
     await page.locator('#feed li').nth(1).waitFor();
     const overflow = () => page.evaluate<number>('document.documentElement.scrollWidth - window.innerWidth');
@@ -65,7 +59,7 @@ describe.skipIf(chromiumPath === null)('safe, and usable by every user', () => {
 
   test('an installation without rooms says what to do first', async () => {
     await using stage = await openStage({ mapped: [] });
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await says(page, /No room is mapped yet/);
     expect(await page.locator('#detail').textContent()).toContain('mappings match');
     await page.locator('#rooms-more').getByText('No room yet.').waitFor();
@@ -73,37 +67,11 @@ describe.skipIf(chromiumPath === null)('safe, and usable by every user', () => {
     expect(page.problems).toEqual([]);
   });
 
-  test('the policy lets no script in but our files, and none of the page breaks it', async () => {
-    await using stage = await openStage();
-    const policy = (await fetch(stage.url)).headers.get('content-security-policy')!;
-    expect(policy).toMatch(/default-src 'none'/);
-    expect(policy).toMatch(/script-src 'self'(;|$)/);
-    expect(policy).not.toMatch(/unsafe|\*|https?:/);
-    await using page = await browser.visit(stage.url);
-    await says(page, /Everything is equal/);
-    const ran = await page.evaluate(`
-      const script = document.createElement('script');
-      script.textContent = 'window.owned = true';
-      document.body.append(script);
-      'owned' in window`);
-    expect(ran).toBe(false);
-  });
-
-  test('nothing is fetched from another host', async () => {
-    await using stage = await openStage();
-    await using page = await browser.visit('about:blank');
-    const hosts = new Set<string>();
-    page.on('request', (request) => hosts.add(new URL(request.url()).origin));
-    await page.goto(stage.url);
-    await says(page, /Everything is equal/);
-    expect([...hosts]).toEqual([stage.url]);
-  });
-
   test('with a key set, who comes is asked for it once, and can go again', async () => {
     await using stage = await openStage({
       env: { API_KEY: 'a-key-that-is-long-enough-1234567890', HOST: '127.0.0.1' },
     });
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await photograph(page, 'login-light', false);
     await page.locator('input[type=password]').fill('a-wrong-key');
     await page.keyboard.press('Enter');
@@ -126,7 +94,7 @@ describe.skipIf(chromiumPath === null)('safe, and usable by every user', () => {
     await using stage = await openStage({
       env: { API_KEY: 'a-key-that-is-long-enough-1234567890', HOST: '127.0.0.1' },
     });
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await page.locator('input[type=password]').fill('a-key-that-is-long-enough-1234567890');
     await page.keyboard.press('Enter');
     await says(page, /Everything is equal/);
@@ -134,16 +102,47 @@ describe.skipIf(chromiumPath === null)('safe, and usable by every user', () => {
     await says(page, /You are signed out/);
     expect(await page.getByRole('link', { name: 'Sign in' }).getAttribute('href')).toBe('/login');
   });
+});
 
-  test.each([360, 768, 1440])('at a width of %i px nothing is scrolled sideways', async (width) => {
-    await using stage = await openStage();
+describe.skipIf(chromiumPath === null)('safe, and usable by every user, where nothing is changed', () => {
+  let stage: Stage;
+  beforeAll(async () => {
+    stage = await openStage();
     await stage.desk.book(101, {
       title: `${'Samarbeidsutvalgsmøte'.repeat(8)} og ${'et langt navn '.repeat(5)}`,
       from: stage.day(1, '10:00'),
       to: stage.day(1, '11:00'),
     });
     await stage.settled();
-    await using page = await browser.visit(stage.url, { viewport: { width, height: 800 } });
+  });
+  afterAll(() => stage[Symbol.asyncDispose]());
+
+  test('the policy lets no script in but our files, and none of the page breaks it', async () => {
+    const policy = (await fetch(stage.url)).headers.get('content-security-policy')!;
+    expect(policy).toMatch(/default-src 'none'/);
+    expect(policy).toMatch(/script-src 'self'(;|$)/);
+    expect(policy).not.toMatch(/unsafe|\*|https?:/);
+    await using page = await visit(stage.url);
+    await says(page, /Everything is equal/);
+    const ran = await page.evaluate(`
+      const script = document.createElement('script');
+      script.textContent = 'window.owned = true';
+      document.body.append(script);
+      'owned' in window`);
+    expect(ran).toBe(false);
+  });
+
+  test('nothing is fetched from another host', async () => {
+    await using page = await visit('about:blank');
+    const hosts = new Set<string>();
+    page.on('request', (request) => hosts.add(new URL(request.url()).origin));
+    await page.goto(stage.url);
+    await says(page, /Everything is equal/);
+    expect([...hosts]).toEqual([stage.url]);
+  });
+
+  test.each([360, 768, 1440])('at a width of %i px nothing is scrolled sideways', async (width) => {
+    await using page = await visit(stage.url, { viewport: { width, height: 800 } });
     await page.locator('#feed li button').waitFor();
     await page.locator('#histogram canvas').waitFor();
     const overflow = () => page.evaluate<number>('document.documentElement.scrollWidth - window.innerWidth');
@@ -157,8 +156,7 @@ describe.skipIf(chromiumPath === null)('safe, and usable by every user', () => {
   });
 
   test('everything is reached and done with the keyboard: skip link, rooms, their sheet, and back to where one was', async () => {
-    await using stage = await openStage();
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await page.locator('#rooms-body button').first().waitFor();
     await page.keyboard.press('Tab');
     expect(await page.evaluate('document.activeElement.textContent')).toBe('Skip to the content');
@@ -176,8 +174,7 @@ describe.skipIf(chromiumPath === null)('safe, and usable by every user', () => {
   });
 
   test('light and dark follow the system until a person chooses, and the choice is kept', async () => {
-    await using stage = await openStage();
-    await using page = await browser.visit(stage.url, { colorScheme: 'dark' });
+    await using page = await visit(stage.url, { colorScheme: 'dark' });
     const brightness = () =>
       page.evaluate<number>('Number(/\\d+/.exec(getComputedStyle(document.body).backgroundColor)[0])');
     expect(await brightness()).toBeLessThan(60);

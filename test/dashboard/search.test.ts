@@ -1,15 +1,9 @@
 /** Finding a reservation, and a room's week, on the page. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { date } from '../support/dates.ts';
-import { chromiumPath, openBrowser, openStage, photograph } from './stage.ts';
+import { chromiumPath, openStage, photograph, visit } from './stage.ts';
 
 describe.skipIf(chromiumPath === null)('search and calendar', () => {
-  let browser: Awaited<ReturnType<typeof openBrowser>>;
-  beforeAll(async () => {
-    browser = await openBrowser();
-  });
-  afterAll(() => browser[Symbol.asyncDispose]());
-
   async function openSeason() {
     const stage = await openStage();
     for (const [title, days] of [
@@ -27,7 +21,7 @@ describe.skipIf(chromiumPath === null)('search and calendar', () => {
 
   test('what is typed is found by keyboard, leads to its explanation, and has an address', async () => {
     await using stage = await openSeason();
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await page.getByLabel('Search reservations and events').fill(`korprove ${date(2)}`);
     await page.keyboard.press('Enter');
     await page.locator('#search').getByRole('button', { name: 'Korprøve' }).waitFor();
@@ -46,7 +40,7 @@ describe.skipIf(chromiumPath === null)('search and calendar', () => {
       { width: 1440, height: 900 },
       { width: 360, height: 740 },
     ]) {
-      await using page = await browser.visit(`${stage.url}/#/calendar/101/week/${date(2)}`, { viewport });
+      await using page = await visit(`${stage.url}/#/calendar/101/week/${date(2)}`, { viewport });
       const item = page.locator('#calendar .calendar li');
       await item.getByRole('button', { name: 'Korprøve' }).waitFor();
       expect(await item.locator('.one-side').allTextContents()).toEqual([
@@ -69,7 +63,7 @@ describe.skipIf(chromiumPath === null)('search and calendar', () => {
 
   test('the sheet of a room leads to its week', async () => {
     await using stage = await openSeason();
-    await using page = await browser.visit(`${stage.url}/#/room/101`);
+    await using page = await visit(`${stage.url}/#/room/101`);
     await page.locator('#room').getByRole('button', { name: 'Week' }).click();
     await page.locator('#calendar-title', { hasText: 'Formannskapssalen' }).waitFor();
   });

@@ -64,7 +64,7 @@ export async function openStage(options: StageOptions = {}) {
 }
 
 /** A real Chromium. It keeps the machine's clock: it does not start under a preloaded one (see docs/CONTRIBUTING.md). */
-export const launchChromium = (): Promise<Browser> =>
+const launchChromium = (): Promise<Browser> =>
   chromium.launch({
     executablePath: chromiumPath!,
     env: { ...process.env, LD_PRELOAD: '' },
@@ -79,9 +79,19 @@ export const launchChromium = (): Promise<Browser> =>
     ],
   });
 
+let kept: ReturnType<typeof openBrowser> | undefined;
+
+/** Opens a page, with cookies and storage of its own, in the browser that a worker keeps for all its files and that ends with it. */
+export async function visit(url: string, options: BrowserContextOptions = {}) {
+  const forget = () => (kept = undefined);
+  kept ??= openBrowser(forget);
+  kept.catch(forget);
+  return await (await kept).visit(url, options);
+}
+
 /** A browser; its pages fail the test that owns them when a script fails or the policy forbids something. */
-export async function openBrowser() {
-  const browser = await launchChromium();
+export async function openBrowser(ended = () => {}) {
+  const browser = (await launchChromium()).once('disconnected', ended);
   return {
     async visit(url: string, options: BrowserContextOptions = {}) {
       const context = await browser.newContext({

@@ -1,15 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { openProxy } from '../support/proxy.ts';
 import { addDay } from './stage-days.ts';
-import { chromiumPath, openBrowser, openStage, photograph, says, type Stage } from './stage.ts';
+import { chromiumPath, openStage, photograph, says, visit, type Stage } from './stage.ts';
 
 describe.skipIf(chromiumPath === null)('what is stuck, and what to do about it', () => {
-  let browser: Awaited<ReturnType<typeof openBrowser>>;
-  beforeAll(async () => {
-    browser = await openBrowser();
-  });
-  afterAll(() => browser[Symbol.asyncDispose]());
-
   /** Twelve meetings in Outlook whose rows are gone: more than the brake lets go. */
   async function openHeld(): Promise<Stage> {
     const stage = await openStage();
@@ -28,7 +22,7 @@ describe.skipIf(chromiumPath === null)('what is stuck, and what to do about it',
 
   test('the brake shows what it holds; a part is refused, the rest released, and the events say so', async () => {
     await using stage = await openHeld();
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     expect(await says(page, /The brake holds/)).toBe('The brake holds 12 removals in Bystyresalen.');
     await page.locator('#brake').getByText('Bystyrekomité 12').waitFor();
     await photograph(page, 'brake-light');
@@ -60,7 +54,7 @@ describe.skipIf(chromiumPath === null)('what is stuck, and what to do about it',
     for (const event of stage.events(102))
       stage.tenant.people.remove('bystyresalen@bergen.example', event.id);
     await stage.poll();
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     expect(await says(page, /The brake holds/)).toBe('The brake holds 12 removals in Bystyresalen.');
     await page.locator('#detail', { hasText: 'their events disappeared from Outlook' }).waitFor();
     await page.getByRole('button', { name: 'Release: cancel 12 reservations' }).waitFor();
@@ -75,7 +69,7 @@ describe.skipIf(chromiumPath === null)('what is stuck, and what to do about it',
 
   test('a question that is cancelled changes nothing', async () => {
     await using stage = await openHeld();
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await page.getByRole('button', { name: 'Release: delete 12 events' }).click();
     await page.keyboard.press('Escape');
     await page.getByRole('dialog').waitFor({ state: 'hidden' });
@@ -94,7 +88,7 @@ describe.skipIf(chromiumPath === null)('what is stuck, and what to do about it',
       from: stage.day(1, '10:00'),
       to: stage.day(1, '11:00'),
     });
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     expect(await says(page, /could not/)).toBe('1 reservation could not be synced.');
     await page.locator('#errors').getByText('The request is invalid').waitFor();
     await page.locator('#errors').getByText('Try again, or change the booking').waitFor();
@@ -115,7 +109,7 @@ describe.skipIf(chromiumPath === null)('what is stuck, and what to do about it',
       action: { do: 'refuse', as: 'accessDenied' },
     });
     await stage.desk.book(102, { from: stage.day(1, '10:00'), to: stage.day(1, '11:00') });
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     expect(await says(page, /refuses/)).toBe('Outlook refuses 1 room: Bystyresalen.');
     await page.getByRole('button', { name: /^Trouble 1/ }).click();
     expect(await page.locator('#rooms-body tr').count()).toBe(1);
@@ -128,7 +122,7 @@ describe.skipIf(chromiumPath === null)('what is stuck, and what to do about it',
     stage.tenant.faults.token({ refuse: 'unavailable' });
     stage.tenant.revokeTokens();
     await stage.desk.book(101, { title: 'Second', from: stage.day(2, '10:00'), to: stage.day(2, '11:00') });
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     expect(await says(page, /unreachable/)).toMatch(/^Outlook has been unreachable since \d\d:\d\d\.$/);
     await page.locator('#detail', { hasText: '1 change waits' }).waitFor();
     await photograph(page, 'outage-light');
@@ -146,7 +140,7 @@ describe.skipIf(chromiumPath === null)('what is stuck, and what to do about it',
         RETURNING id, from_, to_), dated AS (INSERT INTO bb_event_date (event_id, from_, to_) SELECT id, from_, to_ FROM made)
       INSERT INTO bb_event_resource (event_id, resource_id) SELECT id, 101 FROM made`);
     const slow = stage.tenant.faults.add({ match: { method: 'POST' }, action: { do: 'delay', ms: 400 } });
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await says(page, /No room is mapped yet/);
     await stage.map(101);
     await says(page, /Backfilling existing bookings/);
@@ -159,7 +153,7 @@ describe.skipIf(chromiumPath === null)('what is stuck, and what to do about it',
 
   test('when the daemon is away the page says so, and goes on by itself when it is back', async () => {
     await using stage = await openStage();
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await says(page, /Everything is equal/);
     const start = await stage.stopDaemon();
     await says(page, /The daemon does not answer/);
@@ -185,7 +179,7 @@ describe.skipIf(chromiumPath === null)('what is stuck, and what to do about it',
         return proxy.through(url);
       },
     });
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await says(page, /Everything is equal/);
     proxy!.refuseNew = true;
     proxy!.reset();

@@ -1,17 +1,11 @@
 /** Undo on the page: plan, question, result, and the undo of the undo; by keyboard, also on a phone. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { untilTrue } from '../support/until.ts';
-import { chromiumPath, openBrowser, openStage, photograph, says } from './stage.ts';
+import { chromiumPath, openStage, photograph, says, visit } from './stage.ts';
 
 const mailbox = 'formannskapssalen@bergen.example';
 
 describe.skipIf(chromiumPath === null)('undo', () => {
-  let browser: Awaited<ReturnType<typeof openBrowser>>;
-  beforeAll(async () => {
-    browser = await openBrowser();
-  });
-  afterAll(() => browser[Symbol.asyncDispose]());
-
   /** Two reservations that a person deleted in Outlook; on the time of one another stands by now. */
   async function openMistake() {
     const stage = await openStage();
@@ -35,7 +29,7 @@ describe.skipIf(chromiumPath === null)('undo', () => {
 
   test('opened by its address, it asks in the zone of the booking system and offers its rooms', async () => {
     await using stage = await openStage();
-    await using page = await browser.visit(`${stage.url}/#/undo`);
+    await using page = await visit(`${stage.url}/#/undo`);
     const sheet = page.locator('#undo');
     await sheet.getByLabel(/^Changes since/).waitFor();
     expect(await sheet.locator('label').first().textContent()).toContain('(Europe/Oslo)');
@@ -50,7 +44,7 @@ describe.skipIf(chromiumPath === null)('undo', () => {
     async ({ name, ...viewport }) => {
       const { stage: opened } = await openMistake();
       await using stage = opened;
-      await using page = await browser.visit(stage.url, { viewport });
+      await using page = await visit(stage.url, { viewport });
       await says(page, /Everything is equal/);
       await page.getByRole('button', { name: 'Undo …' }).focus();
       await page.keyboard.press('Enter');
@@ -97,7 +91,7 @@ describe.skipIf(chromiumPath === null)('undo', () => {
   test('a user who says no undoes nothing, and what happened after the plan was read is left alone', async () => {
     const { stage: opened } = await openMistake();
     await using stage = opened;
-    await using page = await browser.visit(`${stage.url}/#/undo`);
+    await using page = await visit(`${stage.url}/#/undo`);
     const sheet = page.locator('#undo');
     await sheet.getByRole('button', { name: 'Show the plan' }).click();
     await sheet.getByRole('button', { name: 'Undo 1 …' }).click();

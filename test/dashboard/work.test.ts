@@ -1,18 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { untilTrue } from '../support/until.ts';
 import { addDay, addPausedRooms } from './stage-days.ts';
-import { chromiumPath, openBrowser, openStage, photograph, says } from './stage.ts';
+import { chromiumPath, openStage, photograph, says, visit } from './stage.ts';
 
 describe.skipIf(chromiumPath === null)('at work', () => {
-  let browser: Awaited<ReturnType<typeof openBrowser>>;
-  beforeAll(async () => {
-    browser = await openBrowser();
-  });
-  afterAll(() => browser[Symbol.asyncDispose]());
-
   test('a booking made now appears in the feed with its way in ms, and its row explains it step by step', async () => {
     await using stage = await openStage();
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await says(page, /Everything is equal/);
     const booked = await stage.desk.book(101, {
       title: 'Kulturutvalget',
@@ -42,7 +36,7 @@ describe.skipIf(chromiumPath === null)('at work', () => {
     await using stage = await openStage();
     await stage.desk.book(101, { title: 'Kor', from: stage.day(1, '10:00'), to: stage.day(1, '11:00') });
     await stage.settled();
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await page.locator('#rooms-body').getByRole('button', { name: 'Formannskapssalen' }).click();
     await page.getByText('Settings of this room').click();
     await page.getByLabel('Titles').fill('Rom: {title}');
@@ -66,7 +60,7 @@ describe.skipIf(chromiumPath === null)('at work', () => {
       await stage.desk.bookGroup(101, { from: stage.day(day, '18:00'), to: stage.day(day, '19:00') });
     await stage.settled();
     await stage.desk.book(102, { title: 'Årsmøte', from: stage.day(1, '10:00'), to: stage.day(1, '11:00') });
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await page.locator('#feed li', { hasText: 'Årsmøte' }).waitFor();
     await page.locator('#feed .sub', { hasText: '8 times created · Formannskapssalen' }).waitFor();
     expect(await page.locator('#feed li').count()).toBe(2);
@@ -84,7 +78,7 @@ describe.skipIf(chromiumPath === null)('at work', () => {
       to: stage.day(1, '11:00'),
     });
     await stage.settled();
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await page.getByLabel('Search reservations and events').fill(`event/${id}`);
     await page.keyboard.press('Enter');
     await page.locator('#explain-title', { hasText: 'Formannskap og bystyre' }).waitFor();
@@ -100,7 +94,7 @@ describe.skipIf(chromiumPath === null)('at work', () => {
 
   test('a reservation that is nowhere is said to be nowhere', async () => {
     await using stage = await openStage();
-    await using page = await browser.visit(`${stage.url}/#/booking/allocation/424242`);
+    await using page = await visit(`${stage.url}/#/booking/allocation/424242`);
     await page.locator('#explain', { hasText: 'There is no history here.' }).waitFor();
   });
 
@@ -108,7 +102,7 @@ describe.skipIf(chromiumPath === null)('at work', () => {
     await using stage = await openStage();
     await stage.desk.book(101, { title: 'Årsmøte', from: stage.day(1, '10:00'), to: stage.day(1, '11:00') });
     await stage.settled();
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await page.locator('#rooms-body').getByRole('button', { name: 'Formannskapssalen' }).click();
     const sheet = page.locator('#room');
     await sheet.getByRole('button', { name: 'Årsmøte' }).first().waitFor();
@@ -128,7 +122,7 @@ describe.skipIf(chromiumPath === null)('at work', () => {
     await using stage = await openStage();
     await addPausedRooms(stage.db, 1_000);
     await addDay(stage.db);
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await says(page, /Everything is equal: 2 rooms/);
     const rows = page.locator('#rooms-body tr');
     await expect.poll(() => rows.count()).toBe(150);
@@ -149,7 +143,7 @@ describe.skipIf(chromiumPath === null)('at work', () => {
   test('both charts show the day in both directions, and say it in words', async () => {
     await using stage = await openStage();
     await addDay(stage.db);
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await page.locator('#day canvas').waitFor();
     await page.locator('#histogram canvas').waitFor();
     expect(await page.locator('#day-caption').textContent()).toMatch(
@@ -161,7 +155,7 @@ describe.skipIf(chromiumPath === null)('at work', () => {
 
   test('a hidden page asks for nothing, for minutes; seen again, it looks at once', async () => {
     await using stage = await openStage();
-    await using page = await browser.visit('about:blank');
+    await using page = await visit('about:blank');
     await page.clock.install();
     await page.goto(stage.url);
     await says(page, /Everything is equal/);

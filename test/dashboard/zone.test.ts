@@ -1,21 +1,21 @@
 /** Times on the page are those of the booking system, wherever the browser is. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { chromiumPath, openBrowser, openStage, says } from './stage.ts';
+import { chromiumPath, openStage, says, visit, type Stage } from './stage.ts';
 
 describe.skipIf(chromiumPath === null)('the wall clock', () => {
-  let browser: Awaited<ReturnType<typeof openBrowser>>;
+  // for all tests: they only look
+  let stage: Stage;
+  let path: string;
+  let sheet: string;
   beforeAll(async () => {
-    browser = await openBrowser();
-  });
-  afterAll(() => browser[Symbol.asyncDispose]());
-
-  async function openBooked() {
-    const stage = await openStage({ mapped: [101] });
+    stage = await openStage({ mapped: [101] });
     await stage.desk.book(101, { title: 'Vielse', from: stage.day(3, '10:00'), to: stage.day(3, '11:00') });
     await stage.settled();
     const [mapping] = await stage.db.query<{ id: number }>('SELECT id FROM bridge_mappings');
-    return { stage, path: `/mappings/${mapping!.id}/explain?limit=200`, sheet: `#/mapping/${mapping!.id}` };
-  }
+    path = `/mappings/${mapping!.id}/explain?limit=200`;
+    sheet = `#/mapping/${mapping!.id}`;
+  });
+  afterAll(() => stage[Symbol.asyncDispose]());
 
   test.each([
     ['America/New_York', 'America/New_York'],
@@ -24,9 +24,7 @@ describe.skipIf(chromiumPath === null)('the wall clock', () => {
   ])(
     'in a browser in %s every time is that of the booking system, and the page says so where they differ',
     async (timezoneId, elsewhere) => {
-      const { stage: opened, sheet } = await openBooked();
-      await using stage = opened;
-      await using page = await browser.visit(`${stage.url}/${sheet}`, { timezoneId });
+      await using page = await visit(`${stage.url}/${sheet}`, { timezoneId });
       await says(page, /Everything is equal/);
       await page.locator('#explain', { hasText: '10:00–11:00' }).waitFor();
       const zone = page.locator('#zone');
@@ -41,9 +39,7 @@ describe.skipIf(chromiumPath === null)('the wall clock', () => {
   );
 
   test('a sheet whose booking is answered before the zone is known has the times of the booking system', async () => {
-    const { stage: opened, path, sheet } = await openBooked();
-    await using stage = opened;
-    await using page = await browser.visit('about:blank', { timezoneId: 'America/New_York' });
+    await using page = await visit('about:blank', { timezoneId: 'America/New_York' });
     const answered = Promise.withResolvers<void>();
     await page.route('**/stats', async (route) => {
       await answered.promise;
@@ -58,9 +54,7 @@ describe.skipIf(chromiumPath === null)('the wall clock', () => {
   });
 
   test('every sheet opens, with the times of the booking system, while /stats is refused', async () => {
-    const { stage: opened, sheet } = await openBooked();
-    await using stage = opened;
-    await using page = await browser.visit('about:blank', { timezoneId: 'America/New_York' });
+    await using page = await visit('about:blank', { timezoneId: 'America/New_York' });
     await page.route('**/stats', (route) => route.fulfill({ status: 500, json: { error: 'Out of order.' } }));
     const date = stage.day(3, '').slice(0, 10);
     const [{ id }] = (await stage.db.query('SELECT reservation_id AS id FROM bridge_mappings')) as [
@@ -88,12 +82,10 @@ describe.skipIf(chromiumPath === null)('the wall clock', () => {
   });
 
   test('activity that is answered before the zone is known has the times of the booking system', async () => {
-    const { stage: opened } = await openBooked();
-    await using stage = opened;
     const { lines } = (await (await fetch(`${stage.url}/log?limit=120`)).json()) as {
       lines: { at: string }[];
     };
-    await using page = await browser.visit('about:blank', { timezoneId: 'America/New_York' });
+    await using page = await visit('about:blank', { timezoneId: 'America/New_York' });
     const answered = Promise.withResolvers<void>();
     await page.route('**/stats', async (route) => {
       await answered.promise;
@@ -113,11 +105,7 @@ describe.skipIf(chromiumPath === null)('the wall clock', () => {
   });
 
   test('the chart of the first hour begins when the daemon began', async () => {
-    await using stage = await openStage({ mapped: [101] });
-    await stage.settled();
-    await stage.desk.book(101, { from: stage.day(3, '10:00'), to: stage.day(3, '11:00') });
-    await stage.settled();
-    await using page = await browser.visit(stage.url);
+    await using page = await visit(stage.url);
     await page.locator('#day-title', { hasText: 'Since' }).waitFor();
     const stats = (await (await fetch(`${stage.url}/stats`)).json()) as { started_at: string };
     const began = new Intl.DateTimeFormat('en-GB', { timeZone: 'Europe/Oslo', timeStyle: 'short' });

@@ -1,14 +1,13 @@
 /** /docs as people use it, in a real Chromium. */
 import { expect, test } from 'vitest';
-import { chromiumPath, openBrowser } from '../dashboard/stage.ts';
+import { chromiumPath, visit } from '../dashboard/stage.ts';
 import { openApi } from './api.ts';
 
 test.skipIf(chromiumPath === null)(
   'operations stand in groups, those first that people use, and are found by any word of theirs',
   async () => {
     await using api = await openApi();
-    await using browser = await openBrowser();
-    await using page = await browser.visit(`${api.served.url}/docs`);
+    await using page = await visit(`${api.served.url}/docs`);
     const groups = page.locator('.opblock-tag-section h3');
     await groups.first().waitFor();
     expect(await groups.evaluateAll((all) => all.slice(0, 3).map((one) => one.dataset['tag']))).toEqual([
