@@ -1839,7 +1839,7 @@ $functions$;
   EXECUTE $functions$
 -- States of a reservation that may have been sent to Outlook and whose effect there is unknown (bridge_mappings.sent_states, oldest first).
 --
--- A change is sent only after its state is stored here, so that the state is known after a lost answer or a `kill -9`. The fold stores
+-- A create or a change is sent only after its state is stored here, so that the state is known after a lost answer or a `kill -9`. The fold stores
 -- it with the change that it stores anyway; a daemon that is about to send another state stores it first (bridge_sending). A settlement
 -- that knows what Outlook shows clears it.
 
@@ -1882,9 +1882,10 @@ BEGIN
 END $sending$;
 
 -- After the lease session was lost: a crashed server may have lost our leases and folds while writes were under way. The next daemon to
--- lease these rooms reads Outlook first. `sent`: what was sent in them of late (the mapping, its event, the state,
--- the room), in that order. A person's transaction must not keep the daemon from all rooms: returns the rooms that have a locked row, for
--- which nothing is stored.
+-- lease these rooms reads Outlook first. `sent`: what was sent in them of late (the mapping, its event, the state, the room), in that
+-- order. Without an event it was sent with a create, whose mapping may be lost, too: it is stored again, so that the event is known as that
+-- of the create. A person's transaction must not keep the daemon from all rooms: returns the rooms that have a locked row, for which
+-- nothing is stored.
 CREATE OR REPLACE FUNCTION bridge_store_doubt(room_ids integer[], replica uuid, sent jsonb) RETURNS integer[] LANGUAGE plpgsql AS $doubt$
 DECLARE
   those constant bigint[] := ARRAY(SELECT DISTINCT d.id FROM jsonb_to_recordset(sent) AS d (id bigint));
@@ -1902,11 +1903,28 @@ BEGIN
     WHERE s.resource_mapping_id = ANY (room_ids) AND (NOT s.resource_mapping_id = ANY (rooms)
       OR EXISTS (SELECT FROM jsonb_to_recordset(sent) AS d (id bigint, room integer) JOIN bridge_mappings m ON m.id = d.id
                  WHERE d.room = s.resource_mapping_id AND NOT m.id = ANY (mappings))));
-  FOR one IN SELECT * FROM jsonb_to_recordset(sent) AS d (id bigint, "eventId" text, state jsonb, room integer) LOOP
+  FOR one IN
+    SELECT * FROM jsonb_to_recordset(sent) AS d (id bigint, "eventId" text, state jsonb, room integer, reservation jsonb, "resourceId" integer)
+  LOOP
+    CONTINUE WHEN one.room = ANY (locked);
+    IF one."eventId" IS NULL THEN
+      UPDATE bridge_mappings m SET sent_states = bridge_with_sent(m.sent_states, one.state), due_at = least(m.due_at, now()), revision = m.revision + 1
+      WHERE m.id = (SELECT k.id FROM bridge_mappings k WHERE k.reservation_type = one.reservation ->> 'type'
+        AND k.reservation_id = (one.reservation ->> 'id')::bigint AND k.resource_id = one."resourceId" AND k.outlook_event_id IS NULL
+        AND k.sync_status <> 'cancelled' FOR NO KEY UPDATE SKIP LOCKED);
+      INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, starts_at, ends_at, due_at, agreement,
+        booking_base, outlook_seen, sent_states, priority_level)
+      SELECT one.reservation ->> 'type', (one.reservation ->> 'id')::bigint, r.resource_id, r.outlook_item_id,
+        (one.state ->> 'startsAt')::timestamptz, (one.state ->> 'endsAt')::timestamptz, now(), 'unanswered', '{}', one.state - 'as',
+        jsonb_build_array(one.state), coalesce((SELECT max(p.priority_level) FROM bridge_mappings p WHERE p.resource_id = r.resource_id), 1)
+      FROM bridge_resource_mappings r WHERE r.resource_id = one."resourceId" AND r.active = 1 AND r.id = ANY (room_ids) AND NOT r.id = ANY (locked)
+      ON CONFLICT DO NOTHING;
+      CONTINUE;
+    END IF;
     UPDATE bridge_mappings m SET sent_states = bridge_with_sent(m.sent_states, one.state), outlook_news = coalesce(m.outlook_news, 'look'),
       due_at = least(m.due_at, now()), revision = m.revision + 1
     WHERE m.id = one.id AND m.outlook_event_id = one."eventId" AND m.reservation_id IS NOT NULL AND m.sync_status <> 'cancelled'
-      AND m.id = ANY (mappings) AND (one.room = ANY (locked)) IS NOT TRUE;
+      AND m.id = ANY (mappings);
   END LOOP;
   UPDATE bridge_room_state s SET lease_owner = replica, push_due_at = least(s.push_due_at, now()), updated_at = now()
   FROM bridge_resource_mappings r
@@ -2081,11 +2099,13 @@ BEGIN
   IF are_fresh THEN
     WITH fresh AS (
       INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
-        starts_at, ends_at, due_at, changed_at, last_modified_booking, booking_digest)
+        starts_at, ends_at, due_at, changed_at, last_modified_booking, booking_digest, sent_states)
       -- a join in the view may return a row twice
-      SELECT DISTINCT ON (s.kind, s.reservation, s.resource) s.kind, s.reservation, s.resource, r.outlook_item_id, s.priority, s.begins, s.ends, now(), s.since, s.since, s.digest
-      FROM unnest(mappings, entry_kinds, entry_reservations, since, resources, actives, priorities, begins, ends, digests)
-        AS s (id, kind, reservation, since, resource, active, priority, begins, ends, digest)
+      SELECT DISTINCT ON (s.kind, s.reservation, s.resource) s.kind, s.reservation, s.resource, r.outlook_item_id, s.priority, s.begins, s.ends, now(), s.since, s.since, s.digest,
+        -- of many, the daemon stores it before it sends the create
+        CASE WHEN s.item IS NOT NULL THEN jsonb_build_array(s.item -> 'state') END
+      FROM unnest(mappings, entry_kinds, entry_reservations, since, resources, actives, priorities, begins, ends, digests, kept)
+        AS s (id, kind, reservation, since, resource, active, priority, begins, ends, digest, item)
       CROSS JOIN LATERAL bridge_active_room(s.resource) r
       WHERE s.id IS NULL AND s.active AND r.sync_direction <> 'outlook_to_booking'
         AND s.ends > (SELECT w.opens FROM bridge_window(past_days, future_days) w)
@@ -2865,12 +2885,12 @@ BEGIN
     IF is_new THEN
       -- as in bridge_gather
       INSERT INTO bridge_mappings AS m (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level, starts_at, ends_at,
-        due_at, changed_at, last_modified_booking, booking_digest)
+        due_at, changed_at, last_modified_booking, booking_digest, sent_states)
       VALUES (waiting.kind, waiting.id, known.resource_id, (known.of_list).outlook_item_id, known.priority, known.starts_at, known.ends_at,
-        now(), waiting.since, waiting.since, known.digest)
+        now(), waiting.since, waiting.since, known.digest, jsonb_build_array(known.state))
       ON CONFLICT DO NOTHING
       RETURNING bridge_leased_one(waiting.many, held, known.of_list, known.lease_epoch, known.baselined_at, known.reconciled_at, known.attempt, known.pulls,
-        known.hinted, known.missing, bridge_work_item(m, m.sync_status, m.revision, m.attempt, m.lane, m.last_modified_booking, false, NULL, true, known.state, NULL,
+        known.hinted, known.missing, bridge_work_item(m, m.sync_status, m.revision, m.attempt, m.lane, m.last_modified_booking, true, NULL, true, known.state, NULL,
           true, known.cover[1], known.cover[2], known.ends_at <= now(), false)) INTO answer;
       IF NOT FOUND THEN
         PERFORM bridge_unlock_room(room_id);
@@ -3270,7 +3290,7 @@ BEGIN
                    WHEN i.state #> '{as,awaiting}' = 'true' AND m.sync_direction = 'outlook_to_booking' THEN m.present OR m.booking_seen IS DISTINCT FROM i.state
                    ELSE m.present OR m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled' END
       ), unmapped AS (
-        SELECT i.reservation_type, i.reservation_id, coalesce(i.priority_level, 1) AS priority_level, i.starts_at, i.ends_at FROM items i
+        SELECT i.reservation_type, i.reservation_id, coalesce(i.priority_level, 1) AS priority_level, i.starts_at, i.ends_at, i.state FROM items i
         WHERE i.active AND room.sync_direction <> 'outlook_to_booking'
           AND NOT EXISTS (SELECT FROM bridge_mappings m WHERE m.reservation_type = i.reservation_type
                           AND m.reservation_id = i.reservation_id AND m.resource_id = room.resource_id)
@@ -3309,9 +3329,11 @@ BEGIN
     -- not imported while it waited, and behind the window now
     AND (m.outlook_event_id IS NULL OR m.waits_for IS NOT NULL AND m.due_at IS NULL AND m.ends_at <= opens);
   INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
-    starts_at, ends_at, due_at, lane)
-  SELECT f.reservation_type, f.reservation_id, room.resource_id, room.outlook_item_id, f.priority_level, f.starts_at, f.ends_at, now(), 1
-  FROM jsonb_to_recordset(fresh) AS f (reservation_type text, reservation_id bigint, priority_level smallint, starts_at timestamptz, ends_at timestamptz)
+    starts_at, ends_at, due_at, lane, sent_states)
+  SELECT f.reservation_type, f.reservation_id, room.resource_id, room.outlook_item_id, f.priority_level, f.starts_at, f.ends_at, now(), 1,
+    jsonb_build_array(f.state) -- see 28_sent.sql
+  FROM jsonb_to_recordset(fresh) AS f (reservation_type text, reservation_id bigint, priority_level smallint, starts_at timestamptz,
+    ends_at timestamptz, state jsonb)
   ORDER BY f.priority_level, f.starts_at, f.reservation_type, f.reservation_id
   ON CONFLICT (reservation_type, reservation_id, resource_id) DO NOTHING;
   GET DIAGNOSTICS added = ROW_COUNT;
@@ -4487,7 +4509,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '5b193e8b3d74c71a5ae3f5349e19d65db3268d5643f477f059a960fffca372cc ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '7292f10e3726a91a2be4c28b62f1ef21283f7a02c9b363616c05a0c10ae3a18b ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

@@ -1,6 +1,6 @@
 -- States of a reservation that may have been sent to Outlook and whose effect there is unknown (bridge_mappings.sent_states, oldest first).
 --
--- A change is sent only after its state is stored here, so that the state is known after a lost answer or a `kill -9`. The fold stores
+-- A create or a change is sent only after its state is stored here, so that the state is known after a lost answer or a `kill -9`. The fold stores
 -- it with the change that it stores anyway; a daemon that is about to send another state stores it first (bridge_sending). A settlement
 -- that knows what Outlook shows clears it.
 
@@ -43,9 +43,10 @@ BEGIN
 END $sending$;
 
 -- After the lease session was lost: a crashed server may have lost our leases and folds while writes were under way. The next daemon to
--- lease these rooms reads Outlook first. `sent`: what was sent in them of late (the mapping, its event, the state,
--- the room), in that order. A person's transaction must not keep the daemon from all rooms: returns the rooms that have a locked row, for
--- which nothing is stored.
+-- lease these rooms reads Outlook first. `sent`: what was sent in them of late (the mapping, its event, the state, the room), in that
+-- order. Without an event it was sent with a create, whose mapping may be lost, too: it is stored again, so that the event is known as that
+-- of the create. A person's transaction must not keep the daemon from all rooms: returns the rooms that have a locked row, for which
+-- nothing is stored.
 CREATE OR REPLACE FUNCTION bridge_store_doubt(room_ids integer[], replica uuid, sent jsonb) RETURNS integer[] LANGUAGE plpgsql AS $doubt$
 DECLARE
   those constant bigint[] := ARRAY(SELECT DISTINCT d.id FROM jsonb_to_recordset(sent) AS d (id bigint));
@@ -63,11 +64,28 @@ BEGIN
     WHERE s.resource_mapping_id = ANY (room_ids) AND (NOT s.resource_mapping_id = ANY (rooms)
       OR EXISTS (SELECT FROM jsonb_to_recordset(sent) AS d (id bigint, room integer) JOIN bridge_mappings m ON m.id = d.id
                  WHERE d.room = s.resource_mapping_id AND NOT m.id = ANY (mappings))));
-  FOR one IN SELECT * FROM jsonb_to_recordset(sent) AS d (id bigint, "eventId" text, state jsonb, room integer) LOOP
+  FOR one IN
+    SELECT * FROM jsonb_to_recordset(sent) AS d (id bigint, "eventId" text, state jsonb, room integer, reservation jsonb, "resourceId" integer)
+  LOOP
+    CONTINUE WHEN one.room = ANY (locked);
+    IF one."eventId" IS NULL THEN
+      UPDATE bridge_mappings m SET sent_states = bridge_with_sent(m.sent_states, one.state), due_at = least(m.due_at, now()), revision = m.revision + 1
+      WHERE m.id = (SELECT k.id FROM bridge_mappings k WHERE k.reservation_type = one.reservation ->> 'type'
+        AND k.reservation_id = (one.reservation ->> 'id')::bigint AND k.resource_id = one."resourceId" AND k.outlook_event_id IS NULL
+        AND k.sync_status <> 'cancelled' FOR NO KEY UPDATE SKIP LOCKED);
+      INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, starts_at, ends_at, due_at, agreement,
+        booking_base, outlook_seen, sent_states, priority_level)
+      SELECT one.reservation ->> 'type', (one.reservation ->> 'id')::bigint, r.resource_id, r.outlook_item_id,
+        (one.state ->> 'startsAt')::timestamptz, (one.state ->> 'endsAt')::timestamptz, now(), 'unanswered', '{}', one.state - 'as',
+        jsonb_build_array(one.state), coalesce((SELECT max(p.priority_level) FROM bridge_mappings p WHERE p.resource_id = r.resource_id), 1)
+      FROM bridge_resource_mappings r WHERE r.resource_id = one."resourceId" AND r.active = 1 AND r.id = ANY (room_ids) AND NOT r.id = ANY (locked)
+      ON CONFLICT DO NOTHING;
+      CONTINUE;
+    END IF;
     UPDATE bridge_mappings m SET sent_states = bridge_with_sent(m.sent_states, one.state), outlook_news = coalesce(m.outlook_news, 'look'),
       due_at = least(m.due_at, now()), revision = m.revision + 1
     WHERE m.id = one.id AND m.outlook_event_id = one."eventId" AND m.reservation_id IS NOT NULL AND m.sync_status <> 'cancelled'
-      AND m.id = ANY (mappings) AND (one.room = ANY (locked)) IS NOT TRUE;
+      AND m.id = ANY (mappings);
   END LOOP;
   UPDATE bridge_room_state s SET lease_owner = replica, push_due_at = least(s.push_due_at, now()), updated_at = now()
   FROM bridge_resource_mappings r

@@ -163,11 +163,13 @@ BEGIN
   IF are_fresh THEN
     WITH fresh AS (
       INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
-        starts_at, ends_at, due_at, changed_at, last_modified_booking, booking_digest)
+        starts_at, ends_at, due_at, changed_at, last_modified_booking, booking_digest, sent_states)
       -- a join in the view may return a row twice
-      SELECT DISTINCT ON (s.kind, s.reservation, s.resource) s.kind, s.reservation, s.resource, r.outlook_item_id, s.priority, s.begins, s.ends, now(), s.since, s.since, s.digest
-      FROM unnest(mappings, entry_kinds, entry_reservations, since, resources, actives, priorities, begins, ends, digests)
-        AS s (id, kind, reservation, since, resource, active, priority, begins, ends, digest)
+      SELECT DISTINCT ON (s.kind, s.reservation, s.resource) s.kind, s.reservation, s.resource, r.outlook_item_id, s.priority, s.begins, s.ends, now(), s.since, s.since, s.digest,
+        -- of many, the daemon stores it before it sends the create
+        CASE WHEN s.item IS NOT NULL THEN jsonb_build_array(s.item -> 'state') END
+      FROM unnest(mappings, entry_kinds, entry_reservations, since, resources, actives, priorities, begins, ends, digests, kept)
+        AS s (id, kind, reservation, since, resource, active, priority, begins, ends, digest, item)
       CROSS JOIN LATERAL bridge_active_room(s.resource) r
       WHERE s.id IS NULL AND s.active AND r.sync_direction <> 'outlook_to_booking'
         AND s.ends > (SELECT w.opens FROM bridge_window(past_days, future_days) w)

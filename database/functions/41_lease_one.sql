@@ -137,12 +137,12 @@ BEGIN
     IF is_new THEN
       -- as in bridge_gather
       INSERT INTO bridge_mappings AS m (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level, starts_at, ends_at,
-        due_at, changed_at, last_modified_booking, booking_digest)
+        due_at, changed_at, last_modified_booking, booking_digest, sent_states)
       VALUES (waiting.kind, waiting.id, known.resource_id, (known.of_list).outlook_item_id, known.priority, known.starts_at, known.ends_at,
-        now(), waiting.since, waiting.since, known.digest)
+        now(), waiting.since, waiting.since, known.digest, jsonb_build_array(known.state))
       ON CONFLICT DO NOTHING
       RETURNING bridge_leased_one(waiting.many, held, known.of_list, known.lease_epoch, known.baselined_at, known.reconciled_at, known.attempt, known.pulls,
-        known.hinted, known.missing, bridge_work_item(m, m.sync_status, m.revision, m.attempt, m.lane, m.last_modified_booking, false, NULL, true, known.state, NULL,
+        known.hinted, known.missing, bridge_work_item(m, m.sync_status, m.revision, m.attempt, m.lane, m.last_modified_booking, true, NULL, true, known.state, NULL,
           true, known.cover[1], known.cover[2], known.ends_at <= now(), false)) INTO answer;
       IF NOT FOUND THEN
         PERFORM bridge_unlock_room(room_id);

@@ -82,7 +82,7 @@ BEGIN
                    WHEN i.state #> '{as,awaiting}' = 'true' AND m.sync_direction = 'outlook_to_booking' THEN m.present OR m.booking_seen IS DISTINCT FROM i.state
                    ELSE m.present OR m.outlook_event_id IS NOT NULL AND m.sync_status <> 'cancelled' END
       ), unmapped AS (
-        SELECT i.reservation_type, i.reservation_id, coalesce(i.priority_level, 1) AS priority_level, i.starts_at, i.ends_at FROM items i
+        SELECT i.reservation_type, i.reservation_id, coalesce(i.priority_level, 1) AS priority_level, i.starts_at, i.ends_at, i.state FROM items i
         WHERE i.active AND room.sync_direction <> 'outlook_to_booking'
           AND NOT EXISTS (SELECT FROM bridge_mappings m WHERE m.reservation_type = i.reservation_type
                           AND m.reservation_id = i.reservation_id AND m.resource_id = room.resource_id)
@@ -121,9 +121,11 @@ BEGIN
     -- not imported while it waited, and behind the window now
     AND (m.outlook_event_id IS NULL OR m.waits_for IS NOT NULL AND m.due_at IS NULL AND m.ends_at <= opens);
   INSERT INTO bridge_mappings (reservation_type, reservation_id, resource_id, outlook_item_id, priority_level,
-    starts_at, ends_at, due_at, lane)
-  SELECT f.reservation_type, f.reservation_id, room.resource_id, room.outlook_item_id, f.priority_level, f.starts_at, f.ends_at, now(), 1
-  FROM jsonb_to_recordset(fresh) AS f (reservation_type text, reservation_id bigint, priority_level smallint, starts_at timestamptz, ends_at timestamptz)
+    starts_at, ends_at, due_at, lane, sent_states)
+  SELECT f.reservation_type, f.reservation_id, room.resource_id, room.outlook_item_id, f.priority_level, f.starts_at, f.ends_at, now(), 1,
+    jsonb_build_array(f.state) -- see 28_sent.sql
+  FROM jsonb_to_recordset(fresh) AS f (reservation_type text, reservation_id bigint, priority_level smallint, starts_at timestamptz,
+    ends_at timestamptz, state jsonb)
   ORDER BY f.priority_level, f.starts_at, f.reservation_type, f.reservation_id
   ON CONFLICT (reservation_type, reservation_id, resource_id) DO NOTHING;
   GET DIAGNOSTICS added = ROW_COUNT;

@@ -75,6 +75,7 @@ export function partsOf(given: SyncOptions): DrainOptions {
     holdBack: createBrake(options),
     settle: createSettle(given.db, db),
     policy: options.conflict,
+    installationId: options.installationId,
     window,
     ...(options.sentMemory === undefined ? {} : { sentMemory: options.sentMemory }),
   });
@@ -83,6 +84,7 @@ export function partsOf(given: SyncOptions): DrainOptions {
     outlook,
     ownWrites,
     window,
+    installationId: options.installationId,
     pollMs: options.pollMs,
     unsubscribedMs: options.unsubscribedMs ?? options.pollMs,
     troubles,

@@ -55,12 +55,15 @@ test.for([
   assert.equal(row?.same, true);
 });
 
-test('a fold stores nothing of a reservation that has no event, is cancelled or did not change', async () => {
+test('a fold stores the state of a new reservation, which is sent with its create', async () => {
   await using db = await open();
   await db.query(event(1));
   await fold(db);
-  assert.equal(await sent(db), null);
-  await allSynced(db);
+  assert.deepEqual(await sent(db), ['Event 1']);
+});
+
+test('a fold stores nothing of a reservation that is cancelled or did not change', async () => {
+  await using db = await retitled();
   await db.query(`UPDATE bb_event SET name = name`);
   await fold(db);
   assert.equal(await sent(db), null);

@@ -65,7 +65,7 @@ export const due = async (db: TestDatabase) =>
 
 /** Marks everything as shown in Outlook as it is now, and what lies beneath as examined. */
 export async function allSynced(db: TestDatabase): Promise<void> {
-  await db.query(`UPDATE bridge_mappings m SET sync_status = 'synced', revision = revision + 1,
+  await db.query(`UPDATE bridge_mappings m SET sync_status = 'synced', revision = revision + 1, sent_states = NULL,
       outlook_event_id = 'event-' || id,
       booking_seen = (SELECT bridge_item_state(i.starts_at, i.ends_at, i.all_day, i.title, i.description, i.is_private)
                       FROM bridge_items i WHERE (i.reservation_type, i.reservation_id, i.resource_id)

@@ -39,6 +39,8 @@ export interface ApplyOptions {
   readonly holdBack: ReturnType<typeof createBrake>;
   readonly settle: ReturnType<typeof createSettle>;
   readonly policy: ConflictPolicy;
+  /** Namespace of the idempotency keys. */
+  readonly installationId: () => string;
   readonly window: Window;
   readonly sentMemory?: SentMemory;
 }
@@ -58,7 +60,13 @@ export function createApply(options: ApplyOptions) {
     // reservations first: those that are removed or moved make room for events to import
     if (mapped.length === 0)
       return await settle(room, [], await importAll(room, items.filter(isUnmapped), signal));
-    const context = { room, outlook, policy: room.own?.conflict_policy ?? policy, span };
+    const context = {
+      room,
+      outlook,
+      policy: room.own?.conflict_policy ?? policy,
+      installationId: options.installationId(),
+      span,
+    };
 
     const { decisions, unread } = await read(mapped, context, signal);
     const { allowed, held } = await holdBack(room, decisions);
@@ -154,7 +162,7 @@ async function withStoredStates(
 ): Promise<readonly Decision[]> {
   const sending = decisions.flatMap((decision) => sentBy(decision) ?? []);
   if (sending.length === 0) return decisions;
-  sentMemory?.sending(room.id, sending);
+  sentMemory?.sending(room, sending);
   const isNew = (decision: Decision) => sentBy(decision) !== null && decision.mapped.recorded !== true;
   const unstored = decisions.filter(isNew);
   if (unstored.length === 0) return decisions;
@@ -166,18 +174,20 @@ async function withStoredStates(
   return decisions.flatMap((decision) => {
     const { mapped } = decision;
     if (!isNew(decision)) return [decision];
-    return ids.has(mapped.id) ? [{ ...decision, mapped: { ...mapped, revision: mapped.revision + 1 } }] : [];
+    const now = { ...mapped, revision: mapped.revision + 1, recorded: true };
+    return ids.has(mapped.id) ? [{ ...decision, mapped: now }] : [];
   });
 }
 
-/** The state that a change sends to Outlook; null: none. */
+/** The state that a create or a change sends to Outlook; null: none. */
 function sentBy(decision: Decision): Sent | null {
   const { action, mapped } = decision;
+  const { id, reservation, booking: state } = mapped;
+  if (state === null) return null;
+  if (action.do === 'create') return { id, reservation, eventId: null, state };
   const eventId = eventOf(decision);
   const sends = action.do === 'change' && !isForBooking(decision) && Object.keys(action.change).length > 0;
-  return sends && eventId !== null && mapped.booking !== null
-    ? { id: mapped.id, eventId, state: mapped.booking }
-    : null;
+  return sends && eventId !== null ? { id, reservation, eventId, state } : null;
 }
 
 const isRemoval = ({ action }: Decision) => action.do === 'remove' || action.do === 'decline';

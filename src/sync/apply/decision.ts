@@ -2,6 +2,7 @@
 import type { BookedItem, LastAgreed } from '../../appearance.ts';
 import { changedFields, itemFields, sameItem, touchesTimes, type Item, type ItemChange } from '../../item.ts';
 import { changing, decide, type Action, type Choice, type Wanted } from '../decide/decide.ts';
+import { editedSinceCreate, type Created } from '../match/edited-since-create.ts';
 import { agreedOn, agreementOn, never, type Agreement } from '../store/agreement.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
 import type { Mapped, WorkItem } from '../store/work-item.ts';
@@ -21,6 +22,8 @@ export interface Decision {
   readonly wanted: BookedItem | null;
   /** An event that was found for the mapping, which did not have it. */
   readonly adopted: OutlookEvent | null;
+  /** It was edited in Outlook since a create of ours made it: it is stored first, and then decided about like any other event. */
+  readonly created?: Created | null;
   readonly seen: Seen;
   /** The booking system is followed in this room. */
   readonly followsBooking: boolean;
@@ -30,6 +33,8 @@ export interface DecisionContext {
   readonly room: LeasedRoom;
   readonly outlook: Pick<OutlookSide, 'show'>;
   readonly policy: ConflictPolicy;
+  /** Namespace of the idempotency keys: the installation id. */
+  readonly installationId: string;
 }
 
 export function decisionOn(
@@ -49,10 +54,33 @@ export function decisionOn(
     action: renaming(known, action, wanted),
     wanted,
     adopted,
+    created: adopted === null || mapped.eventId !== null ? null : createdBefore(mapped, adopted, context),
     seen,
     followsBooking: direction !== 'outlook_to_booking',
   };
 }
+
+/** See `editedSinceCreate`; null also if edits are not followed. */
+export const createdBefore = (
+  { reservation, generation, createdAt: since, iCalUId, sent, recorded, booking }: Mapped,
+  event: OutlookEvent,
+  { room, outlook, installationId }: Pick<DecisionContext, 'room' | 'outlook' | 'installationId'>,
+): Created | null =>
+  room.direction !== 'both'
+    ? null
+    : editedSinceCreate(
+        event,
+        {
+          reservation,
+          resourceId: room.resourceId,
+          generation,
+          since,
+          iCalUId,
+          sent: [...(sent ?? []), ...(recorded === true && booking !== null ? [booking] : [])],
+        },
+        outlook.show,
+        installationId,
+      );
 
 /**
  * What is known after this read: a field that Outlook does not show as at the last agreement, but as we may have sent it since, is no

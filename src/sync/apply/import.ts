@@ -8,7 +8,7 @@ import { isExpected, messageOf, Retryable } from '../../errors.ts';
 import { itemOf, type OutlookEvent } from '../../event.ts';
 import { textsBehind, type BookedItem } from '../../appearance.ts';
 import { decideUnmapped, type OverlapPolicy, type UnmappedAction } from '../decide/decide-unmapped.ts';
-import { attach, attachmentOf, attachmentTo, type Attachment } from '../match/attach.ts';
+import { attach, attachmentOf, attachmentTo, createdOf, type Attachment } from '../match/attach.ts';
 import { readCandidates, type Candidates } from '../match/candidates.ts';
 import { inTurns } from '../together.ts';
 import { unreadableHint } from '../store/readable-items.ts';
@@ -195,7 +195,16 @@ async function carryOut(
     case 'forget':
       return settle(dropped(unmapped, 'forgotten', action.reason));
     case 'attach':
-      return await attached(options, read, attachmentOf(found!));
+      return await attached(
+        options,
+        read,
+        attachmentOf(found!, {
+          created:
+            isFollowed(read.room) && ownCreate !== null
+              ? createdOf(found!, read.room, options.outlook.show, options.installationId())
+              : null,
+        }),
+      );
     case 'attach-to':
       return await attached(options, read, attachmentTo(action.reservation, event));
     case 'take-out':

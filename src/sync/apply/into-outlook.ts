@@ -7,7 +7,7 @@ import type { LeasedRoom } from '../store/work-list.ts';
 import type { Span } from '../store/pull-store.ts';
 import type { CreatesDue, Settlement } from '../store/settle.ts';
 import type { Mapped } from '../store/work-item.ts';
-import { eventOf, type Decision } from './decision.ts';
+import { createdBefore, eventOf, type Decision } from './decision.ts';
 import { itemResults, type ItemResults } from './item-results.ts';
 import { isThere, ownEvent, type ReadContext } from './read.ts';
 import { failed, keyUnread } from './settlement/failed.ts';
@@ -232,10 +232,11 @@ const isRefusedCreate = (
 async function takenKey(
   decision: Decision,
   existingId: string | null,
-  { room, outlook, installationId }: WriteContext,
+  context: WriteContext,
   signal: AbortSignal,
 ): Promise<Settlement> {
   const { mapped } = decision;
+  const { room, outlook, installationId } = context;
   const { generation, ...create } = createOf(mapped, room);
   const creates = { ...create, generations: [generation], since: mapped.createdAt };
   const isOurs = (event: OutlookEvent) =>
@@ -247,7 +248,9 @@ async function takenKey(
       found.find(isOurs) ??
       ownEvent(mapped, found, outlook.show) ??
       ownEvent(mapped, await outlook.find(room, mapped.reservation, signal), outlook.show);
-    return event === null ? keyUsedUp(decision) : adopted(decision, event);
+    return event === null
+      ? keyUsedUp(decision)
+      : adopted(decision, event, createdBefore(mapped, event, context));
   } catch (error) {
     if (!isExpected(error)) throw error;
     return keyUnread(decision, error);

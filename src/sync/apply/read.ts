@@ -13,7 +13,7 @@ import type { Mapped } from '../store/work-item.ts';
 import type { Span, Verified } from '../store/pull-store.ts';
 import type { FreshReads } from '../fresh-reads.ts';
 import type { OutlookSide } from '../outlook-side.ts';
-import { decisionOn, type Decision, type DecisionContext } from './decision.ts';
+import { createdBefore, decisionOn, type Decision, type DecisionContext } from './decision.ts';
 import { together } from '../together.ts';
 import { match } from '../match/match.ts';
 import { openMappingOf } from '../match/open-mapping.ts';
@@ -81,6 +81,9 @@ const removals: ReadonlySet<Decision['action']['do']> = new Set(['remove', 'decl
 const isWriting = ({ change, showAs }: Extract<Decision['action'], { do: 'change' }>) =>
   Object.keys(change).length > 0 || showAs === true;
 
+/** So often an event is read again that is missing without a report, before it counts as deleted: for some seconds. */
+const readsOfUnreported = 4;
+
 type ReadEvent = Partial<Pick<Decision, 'adopted' | 'seen'>>;
 
 /** The event, if it has to be read; empty: it need not be, or its write will report what is needed. */
@@ -98,7 +101,11 @@ async function readIfNeeded(
   }
   if (eventId === null) {
     if (!isUnanswered(agreement)) return {};
-    return { adopted: ownEvent(mapped, await outlook.find(room, mapped.reservation, signal), outlook.show) };
+    const found = await outlook.find(room, mapped.reservation, signal);
+    // under another title and at another time it is known by its key; one whose reservation has ended may be wanted all the same
+    const edited =
+      mapped.active === true ? found.find((event) => createdBefore(mapped, event, context) !== null) : null;
+    return { adopted: edited ?? ownEvent(mapped, found, outlook.show) };
   }
   if (news === 'look' || news === 'missing' || waitsFor !== null) {
     const event = await readSurely(eventId, context, signal);
@@ -108,8 +115,16 @@ async function readIfNeeded(
     return { seen: event ?? 'absent' };
   }
   // an edit in Outlook that was not reported yet must not be deleted with a covered event
-  if (action.do === 'remove' && action.as === 'shadowed' && room.direction === 'both')
-    return { seen: (await readSurely(eventId, context, signal)) ?? 'absent' };
+  if (action.do === 'remove' && action.as === 'shadowed' && room.direction === 'both') {
+    const event = await readSurely(eventId, context, signal);
+    // A person deleted it, or it was created a moment ago and this replica of the mailbox does not have it yet: the report of the deletion
+    // is waited for.
+    if (event === null && intent === null && mapped.attempt < readsOfUnreported)
+      throw new Retryable('Outlook does not find the event, and has not reported its deletion yet', {
+        reach: 'item',
+      });
+    return { seen: event ?? 'absent' };
+  }
   // nor with the event of a reservation that left the room; and an event may have been made recurring a moment ago: the removal of the
   // series master would remove dates that were not cancelled
   if (removals.has(action.do) && room.direction === 'both') {

@@ -192,9 +192,7 @@ function eventGone(sides: Both, wanted: There): Action {
   const { agreement, time, choice } = sides;
   // what has ended is never cancelled from Outlook
   if (time !== 'ahead') return { do: 'settle', as: 'synced' };
-  // it was to be removed anyway
-  if (isCovered(wanted)) return { do: 'settle', as: 'shadowed' };
-  // the reservation is still as agreed: the deletion of the event is meant for it
+  // whether it is covered by now or not, the reservation is still as agreed: the deletion of the event is meant for it
   if (agreement.is === 'agreed' && sameItem(agreement.on, wanted.item)) return { do: 'cancel-booking' };
   // the last agreement is unknown (it was requested by hand, or found): the booking system has the authority
   if (agreement.is === 'never' || agreement.is === 'unanswered') return withoutEvent(sides, wanted, false);

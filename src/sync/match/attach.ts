@@ -1,10 +1,13 @@
 /** Gives events to mappings; the only place that does. */
 import type { Queryable } from '../../database.ts';
-import { identityOf, itemOf } from '../../event.ts';
+import type { BookedChange } from '../../appearance.ts';
+import { identityOf, itemOf, type OutlookEvent } from '../../event.ts';
 import type { Id } from '../../id.ts';
 import type { Item, ReservationKey } from '../../item.ts';
 import { callFunction } from '../../query.ts';
+import { agreementColumns, type Agreement } from '../store/agreement.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
+import { editedSinceCreate, type Created } from './edited-since-create.ts';
 import type { MatchedBy, Match } from './match.ts';
 import type { UnmatchedEvent } from './open-mapping.ts';
 
@@ -26,7 +29,8 @@ export interface Attachment extends Pick<
   readonly kept: boolean;
   /** Otherwise the new agreement. */
   readonly outlookBase: Item | null;
-  readonly bookingBase: Item | null;
+  readonly bookingBase: BookedChange | null;
+  readonly agreement?: Agreement['is'];
   readonly news: 'look' | null;
   readonly lane: 0 | 1;
   /** No create of ours made the event, so one that has no answer may make another. */
@@ -45,23 +49,38 @@ const reasons: Readonly<Record<MatchedBy, string>> = {
 /** A matched event replaces the one that is gone, or is found by its mapping, which then writes only what differs. */
 export function attachmentOf(
   { mapping, event, by }: Match<UnmatchedEvent>,
-  how: { readonly kept?: boolean; readonly lane?: 0 | 1 } = {},
+  how: { readonly kept?: boolean; readonly lane?: 0 | 1; readonly created?: Created | null } = {},
 ): Attachment {
   const kept = how.kept ?? mapping.state === 'lost';
+  const created = kept ? null : (how.created ?? null);
   return {
     id: mapping.id,
     was: mapping.eventId,
     eventId: event.id,
     ...identityOf(event),
     kept,
-    outlookBase: itemOf(event.shows),
+    outlookBase: created?.outlookBase ?? itemOf(event.shows),
     bookingBase: null,
-    // read what was kept, and what is not shown as busy
-    news: kept || !isBusy(event) ? 'look' : null,
+    ...(created === null ? {} : agreementColumns(created.agreement)),
+    // read what was kept or edited, and what is not shown as busy
+    news: kept || created !== null || !isBusy(event) ? 'look' : null,
     lane: how.lane ?? 0,
     notCreated: by !== 'record' && by !== 'properties',
     reason: reasons[by],
   };
+}
+
+/** See `editedSinceCreate`. */
+export function createdOf(
+  { mapping, event }: Match<OutlookEvent>,
+  { resourceId }: Pick<LeasedRoom, 'resourceId'>,
+  show: (item: Item) => Item,
+  installationId: string,
+): Created | null {
+  const { create, reservation, iCalUId } = mapping;
+  if (create?.sent == null) return null;
+  const sent = { ...create, sent: create.sent, reservation, resourceId, iCalUId };
+  return editedSinceCreate(event, sent, show, installationId);
 }
 
 /** The event of a reservation that has no mapping in this room. */

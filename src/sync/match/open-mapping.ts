@@ -2,6 +2,7 @@
 import type { OutlookEvent } from '../../event.ts';
 import type { Id } from '../../id.ts';
 import type { Item, ReservationKey } from '../../item.ts';
+import type { CreateState } from '../store/pull-store.ts';
 
 /** An event without a mapping: the fields that identify it. */
 export interface UnmatchedEvent extends Pick<
@@ -34,12 +35,13 @@ export interface MappingState {
   readonly booking: Item | null;
   readonly outlookBase: Item | null;
   readonly outlookSeen: Item | null;
+  readonly create?: CreateState;
 }
 
 /** A mapping that lacks an event. */
 export interface OpenMapping extends Pick<
   MappingState,
-  'id' | 'present' | 'eventId' | 'iCalUId' | 'originalStart' | 'seriesMasterId'
+  'id' | 'present' | 'eventId' | 'iCalUId' | 'originalStart' | 'seriesMasterId' | 'create'
 > {
   readonly reservation: ReservationKey;
   /**
@@ -67,6 +69,7 @@ export function openMappingOf(mapping: MappingState, show: (item: Item) => Item)
     originalStart: mapping.originalStart,
     seriesMasterId: mapping.seriesMasterId,
     shown: shown.filter((item) => item !== null),
+    ...(mapping.create === undefined ? {} : { create: mapping.create }),
   };
 }
 

@@ -2,7 +2,8 @@
 import { identityOf, invitedBy, isGivenBack, itemOf, occupying, type OutlookEvent } from '../../event.ts';
 import { sameItem, type Item, type ReservationKey } from '../../item.ts';
 import { attachmentOf, type Attachment } from '../match/attach.ts';
-import { match } from '../match/match.ts';
+import type { Created } from '../match/edited-since-create.ts';
+import { match, type Match } from '../match/match.ts';
 import { openMappingOf } from '../match/open-mapping.ts';
 import { isUnmappedRow } from '../match/reunite.ts';
 import { stillWaits, waitFields, waitUnread } from '../store/waits.ts';
@@ -62,6 +63,7 @@ export function compareListing(
   { events, window, remembered }: Listed,
   imports: boolean,
   show: (item: Item) => Item,
+  created: (match: Match<OutlookEvent>) => Created | null = () => null,
 ): Scanned {
   const byEvent = new Map(mappings.flatMap((m) => (m.eventId === null ? [] : [[m.eventId, m] as const])));
   const listed = new Map(events.map((event) => [event.id, event]));
@@ -103,7 +105,9 @@ export function compareListing(
     (event) => isOfInterest(event) && !byEvent.has(event.id) && !taken.has(event.id),
   );
   return {
-    attachments: matches.map((found) => attachmentOf(found, { kept: false, lane: 1 })),
+    attachments: matches.map((found) =>
+      attachmentOf(found, { kept: false, lane: 1, created: imports ? created(found) : null }),
+    ),
     mapped,
     // without imports only an event of ours is of interest: its reservation may be cancelled by now
     unmapped: unmapped

@@ -18,6 +18,7 @@ import {
 } from '../store/pull-store.ts';
 import { isFollowed, replaceMailbox, type LeasedRoom } from '../store/work-list.ts';
 import type { Allowed } from './claim-check.ts';
+import { createdOf } from '../match/attach.ts';
 import { compareListing } from './compare.ts';
 import type { PullContext } from './observe.ts';
 import { pollAfter } from './poll-spacing.ts';
@@ -62,7 +63,10 @@ export async function fullScan(
   const eventIds = events.map(({ id }) => id);
   const mappings = await mappingsOf(db, room, span, eventIds);
   const compare = (known: readonly StoredMapping[]) =>
-    compareListing(known, { events, window: span, remembered }, isFollowed(room), outlook.show);
+    compareListing(known, { events, window: span, remembered }, isFollowed(room), outlook.show, (found) =>
+      // the create of an event on record was answered
+      remembered.has(found.event.id) ? null : createdOf(found, room, outlook.show, context.installationId()),
+    );
   let found = compare(mappings);
   if (found.showsNothing && (await isNewMailbox(context, room, claim, cursor, signal))) {
     // nothing was deleted: everything is created again

@@ -27,6 +27,8 @@ export interface PullContext {
   readonly outlook: FreshReads;
   readonly ownWrites: Pick<OwnWrites, 'has'>;
   readonly window: Window;
+  /** Namespace of the idempotency keys. */
+  readonly installationId: () => string;
   readonly claims: ClaimCheck;
   /** The interval between two polls of a room. */
   readonly pollMs: number;

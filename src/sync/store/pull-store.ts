@@ -282,6 +282,15 @@ export async function listWindow(session: Queryable, window: Window): Promise<Sp
   return spanOf(instants);
 }
 
+/** The create of a mapping without an event. */
+export interface CreateState {
+  readonly generation: number;
+  /** The creation of the mapping. */
+  readonly since: string;
+  /** The states that may have been sent; null: none. */
+  readonly sent: readonly BookedItem[] | null;
+}
+
 /** A mapping of a room: the fields for matching it with an event. */
 export interface StoredMapping extends Omit<KnownEvent, 'eventId'> {
   readonly eventId: string | null;
@@ -297,6 +306,7 @@ export interface StoredMapping extends Omit<KnownEvent, 'eventId'> {
   readonly originalStart: string | null;
   readonly seriesMasterId: string | null;
   readonly outlookSeen: Item | null;
+  readonly create: CreateState;
 }
 
 /**
@@ -309,7 +319,9 @@ export const bookedState = (style: string): string => `
 /** SQL: mappings `m` of a room as `StoredMapping`; a condition follows. */
 export const mappedRows = `SELECT ${knownColumns}, m.reservation_type AS "reservationType", m.due_at IS NOT NULL AS due, m.present, m.revision,
     m.event_intent AS intent, m.conflict, m.ical_uid AS "iCalUId", m.series_master_id AS "seriesMasterId", m.outlook_seen AS "outlookSeen",
-    ${instant('m.original_start')} AS "originalStart", i.booking
+    ${instant('m.original_start')} AS "originalStart", i.booking,
+    jsonb_build_object('generation', m.generation, 'since', m.created_at,
+      'sent', CASE WHEN m.outlook_event_id IS NULL OR m.sync_status = 'cancelled' THEN m.sent_states END) AS "create"
   FROM bridge_mappings m
   LEFT JOIN LATERAL (
     SELECT bridge_read_item(m.reservation_type, m.reservation_id, m.resource_id, bridge_style(m.resource_id)) -> 'state' AS booking

@@ -1,6 +1,7 @@
 /** What is sent to Outlook is stored before: after a lost answer or the end of a daemon, it is no edit of a person (28_sent.sql). */
 import type { BookedItem } from '../../appearance.ts';
 import type { Queryable } from '../../database.ts';
+import type { ReservationKey } from '../../item.ts';
 import { callFunction } from '../../query.ts';
 import type { Settlement } from './settle.ts';
 import type { LeasedRoom } from './work-list.ts';
@@ -9,13 +10,16 @@ import type { LeasedRoom } from './work-list.ts';
 export interface Sent {
   /** Its mapping. */
   readonly id: number;
-  readonly eventId: string;
+  readonly reservation: ReservationKey;
+  /** Null: it is sent with a create. */
+  readonly eventId: string | null;
   readonly state: BookedItem;
 }
 
-/** With the room in which it was sent. */
+/** With the room and the resource in which it was sent. */
 export interface SentInRoom extends Sent {
   readonly room: number;
+  readonly resourceId: number;
 }
 
 /**
@@ -41,7 +45,7 @@ export type SentMemory = ReturnType<typeof createSentMemory>;
  * after its commit, but not once `flushedMs` have passed since the settlement.
  */
 export function createSentMemory(flushedMs: number) {
-  const byMapping = new Map<number, { room: number; sent: Sent[]; settledAt: number | null }>();
+  const byMapping = new Map<number, { sent: SentInRoom[]; settledAt: number | null }>();
 
   function forget(): void {
     const before = performance.now() - flushedMs;
@@ -51,11 +55,14 @@ export function createSentMemory(flushedMs: number) {
   }
 
   return {
-    sending(room: number, sent: readonly Sent[]): void {
+    sending({ id: room, resourceId }: Pick<LeasedRoom, 'id' | 'resourceId'>, sent: readonly Sent[]): void {
       for (const one of sent) {
         const former = byMapping.get(one.id)?.sent ?? [];
         byMapping.delete(one.id); // moves to the end of the order
-        byMapping.set(one.id, { room, sent: [...former.slice(-15), one], settledAt: null });
+        byMapping.set(one.id, {
+          sent: [...former.slice(-15), { ...one, room, resourceId }],
+          settledAt: null,
+        });
       }
       if (byMapping.size > 1_000) forget();
     },
@@ -66,15 +73,13 @@ export function createSentMemory(flushedMs: number) {
         if (known === undefined) continue;
         known.settledAt = now;
         // Outlook has answered: a former state that it shows from now on is an edit
-        if (action === 'updated') known.sent = known.sent.slice(-1);
+        if (action === 'updated' || action === 'created') known.sent = known.sent.slice(-1);
       }
     },
     /** What may be lost of these rooms. */
     in(rooms: readonly number[]): readonly SentInRoom[] {
       forget();
-      return [...byMapping.values()].flatMap(({ room, sent }) =>
-        rooms.includes(room) ? sent.map((one) => ({ ...one, room })) : [],
-      );
+      return [...byMapping.values()].flatMap(({ sent }) => sent.filter(({ room }) => rooms.includes(room)));
     },
   };
 }

@@ -28,6 +28,8 @@ export interface ReadsOptions {
   readonly outlook: FreshReads;
   readonly ownWrites: OwnWrites;
   readonly window: Window;
+  /** Namespace of the idempotency keys. */
+  readonly installationId: () => string;
   readonly pollMs: number;
   readonly unsubscribedMs: number;
   readonly troubles: Troubles;

@@ -162,8 +162,15 @@ describe('an event deleted in Outlook', () => {
       expect(decide(lost)).toEqual({ do: 'cancel-booking' }));
     test(`(${is}) cancels nothing that has ended`, () =>
       expect(decide({ ...lost, ended: true })).toEqual(settle('synced')));
-    test(`(${is}) cancels nothing that was covered and was to go anyway`, () =>
-      expect(decide({ ...lost, covered: true })).toEqual(settle('shadowed')));
+    for (const coverConfirmed of [false, true]) {
+      const covered: Row = { ...lost, covered: true, coverConfirmed };
+      test(`(${is}) cancels the reservation, covered or not (${coverConfirmed})`, () =>
+        expect(decide(covered)).toEqual({ do: 'cancel-booking' }));
+      test(`(${is}) cancels nothing that is covered if we deleted it (${coverConfirmed})`, () =>
+        expect(decide({ ...covered, intent: 'remove' })).toEqual(settle('shadowed')));
+      test(`(${is}) stays hidden where the booking system changed it and is preferred (${coverConfirmed})`, () =>
+        expect(decide({ ...covered, wanted: renamed })).toEqual(settle('shadowed')));
+    }
     test(`(${is}) comes back when the booking system changed it and is preferred`, () =>
       expect(decide({ ...lost, wanted: renamed })).toEqual({ do: 'create', item: renamed }));
     test(`(${is}) cancels what the booking system changed when Outlook is preferred`, () =>

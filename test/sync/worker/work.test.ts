@@ -94,7 +94,14 @@ test('what was sent just before a session was lost is stored by the next one, ho
     due: [],
   } as unknown as LeasedRoom;
   const taken: Answer = { folded: 0, rooms: [room], stopped: [], more: false };
-  const one = { id: 10, eventId: 'event-10', state: {} as BookedItem, room: 7 };
+  const one = {
+    id: 10,
+    reservation: { type: 'event', id: 3 },
+    room: 7,
+    resourceId: 101,
+    eventId: 'event-10',
+    state: {} as BookedItem,
+  };
   const gone = new AbortController();
   const doubted: unknown[] = [];
   let opened = 0;

@@ -11,7 +11,13 @@ import { keep, nothingOpen } from './keep.ts';
 export function withoutCall(decision: Decision): Settlement {
   const { action } = decision;
   if (action.do === 'wait')
-    return { ...synced(decision), action: 'waiting', reason: 'its cover is not in Outlook yet' };
+    return {
+      ...synced(decision),
+      action: 'waiting',
+      reason: 'its cover is not in Outlook yet',
+      // a removal without an answer may be carried out later
+      intent: decision.mapped.intent,
+    };
   if (action.do === 'change') return openFields(decision);
   if (action.do === 'ask') return asked(decision, action.about);
   if (action.do === 'leave-event') return leaveEvent(decision);

@@ -1,6 +1,7 @@
 /** Settlements of writes to Outlook. */
-import { createdWithinMs, itemOf, occupying, sinceCreationMs, type OutlookEvent } from '../../../event.ts';
-import { changedFields, fieldsInWords, sameItem, type Item } from '../../../item.ts';
+import { itemOf, occupying, type OutlookEvent } from '../../../event.ts';
+import { fieldsInWords, sameItem, type Item } from '../../../item.ts';
+import { editedFields, type Created } from '../../match/edited-since-create.ts';
 import { never } from '../../store/agreement.ts';
 import type { Settlement } from '../../store/settle.ts';
 import { agreedBut, agreedNow, eventOf, pick, shownOf, type Decision } from '../decision.ts';
@@ -68,39 +69,14 @@ export function outlookTook(decision: Decision, event: OutlookEvent | null): Set
   });
 }
 
-/**
- * A repeated create is answered with the current event, which may have been edited since the first create. Outlook itself changes
- * texts but no times: a different text is an edit only if it came after the creation, or is none that Exchange makes
- * (`isRewriting`).
- */
+/** A repeated create is answered with the current event, which may have been edited since the first create. */
 function editedSince(sent: Item, event: OutlookEvent | null): Partial<Settlement> {
   const shows = event === null ? null : occupying(event.shows);
   if (event === null || shows === null) return {};
-  const isOld = sinceCreationMs(event) > createdWithinMs;
-  const edited = Object.keys(changedFields(sent, shows));
-  const isOnlyText = edited.every((field) => ['title', 'description'].includes(field));
-  if (!isOld && isOnlyText && isRewriting(sent, shows, event.organizer?.name ?? '')) return {};
+  const edited = editedFields([sent], shows, event);
+  if (edited.length === 0) return {};
   return { outlookBase: { ...shows, ...pick(sent, edited) }, outlookSeen: shows, news: 'look', dueInMs: 0 };
 }
-
-/**
- * Whether Exchange may have made the shown texts of the sent ones: it empties them, cuts them, adds to them, and replaces the title
- * by the organiser's name (Set-CalendarProcessing: DeleteSubject, AddOrganizerToSubject, DeleteComments).
- */
-function isRewriting(sent: Item, shows: Item, organizer: string): boolean {
-  const keeps = (before: string, after: string) =>
-    after.includes(before) || before.startsWith(after) || after === lettersOf(organizer);
-  return (
-    keeps(lettersOf(sent.title), lettersOf(shows.title)) &&
-    keeps(lettersOf(sent.description), lettersOf(shows.description))
-  );
-}
-
-const lettersOf = (text: string) =>
-  text
-    .normalize('NFKC')
-    .toLowerCase()
-    .replace(/[^\p{L}\p{N}]/gu, '');
 
 /** The reason in the log of a removal that discards edits in Outlook. */
 export const discardedBy = (fields: readonly string[] = []): string | null =>
@@ -141,8 +117,8 @@ export const keyUsedUp = (decision: Decision): Settlement =>
     reason: 'its idempotency key was used up',
   });
 
-/** ... whose event exists: only what differs from it is written. */
-export const adopted = (decision: Decision, event: OutlookEvent): Settlement =>
+/** The event of an earlier create is found: only what differs from it is written. `created`: it was edited in Outlook meanwhile. */
+export const adopted = (decision: Decision, event: OutlookEvent, created: Created | null): Settlement =>
   keep(decision, 'adopted', {
     ...replaced(decision),
     eventId: event.id,
@@ -150,5 +126,6 @@ export const adopted = (decision: Decision, event: OutlookEvent): Settlement =>
     outlookBase: itemOf(event.shows),
     agreement: never,
     news: null,
+    ...(created === null ? {} : { ...created, news: 'look' }),
     dueInMs: 0,
   });
