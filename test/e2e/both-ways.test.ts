@@ -246,7 +246,9 @@ function createLife(fleet: Fleet, seed: number) {
       const rows = await fleet.db.query<{ line: string }>(
         `WITH those AS (SELECT * FROM bridge_mappings m WHERE EXISTS (SELECT FROM unnest($1::text[]) n
            WHERE concat(m.booking_seen, m.outlook_base, m.booking_base, m.outlook_seen) LIKE '%"' || n || '%'
-             OR m.reservation_type || '/' || m.reservation_id = n))
+             OR m.reservation_type || '/' || m.reservation_id = n)
+           -- an event that waits for a person may show neither
+           OR m.sync_status IN ('conflict', 'error'))
          SELECT concat_ws(' ', to_char(l.at, 'MI:SS.MS'), l.mapping_id, l.action, l.reason, l.outlook_event_id) AS line
          FROM bridge_log l WHERE l.mapping_id IN (SELECT id FROM those)
          UNION ALL SELECT to_jsonb(m)::text FROM those m`,
