@@ -2381,6 +2381,11 @@ CREATE OR REPLACE FUNCTION bridge_need_lease(room_id integer, epoch bigint) RETU
   SELECT bridge_need_leases(ARRAY[room_id], ARRAY[epoch])
 $need$;
 
+-- Whether a create of a reservation that is not in the room (any more) may have been sent: its event is searched as after a lost answer.
+CREATE OR REPLACE FUNCTION bridge_may_be_sent(m bridge_mappings, active boolean) RETURNS boolean LANGUAGE sql IMMUTABLE AS $sent$
+  SELECT m.outlook_event_id IS NULL AND active IS NOT TRUE AND m.agreement = 'never' AND m.generation = ANY (m.unrecorded_creates)
+$sent$;
+
 -- A work item: a mapping with its item, which has `booking` for a state, or NULL. `status` to `changed_at` are columns of the mapping as
 -- they will be stored. `recorded`: the present state is stored as sent; `sent`: the other ones. This and bridge_work_of are in SQL, so that they are inlined.
 CREATE OR REPLACE FUNCTION bridge_work_item(m bridge_mappings, status text, revision bigint, attempt integer, lane integer, changed_at timestamptz,
@@ -2389,7 +2394,8 @@ CREATE OR REPLACE FUNCTION bridge_work_item(m bridge_mappings, status text, revi
   SELECT json_build_object(
     'id', m.id, 'reservationType', m.reservation_type, 'reservationId', m.reservation_id, 'eventId', m.outlook_event_id,
     'status', status, 'direction', m.sync_direction, 'generation', m.generation, 'revision', revision, 'createdAt', m.created_at,
-    'attempt', attempt, 'lane', lane, 'agreement', m.agreement, 'bookingBase', m.booking_base, 'outlookBase', m.outlook_base,
+    'attempt', attempt, 'lane', lane, 'agreement', CASE WHEN bridge_may_be_sent(m, active) THEN 'unanswered' ELSE m.agreement END,
+    'bookingBase', CASE WHEN bridge_may_be_sent(m, active) THEN '{}' ELSE m.booking_base END, 'outlookBase', m.outlook_base,
     'outlookSeen', m.outlook_seen, 'recorded', recorded, 'sent', sent, 'active', active, 'booking', booking, 'unreadable', unreadable, 'inWindow', in_window,
     'covered', covered, 'coverConfirmed', cover_confirmed, 'ended', ended, 'elsewhere', elsewhere,
     'news', m.outlook_news, 'isOrganizer', m.is_organizer, 'iCalUId', m.ical_uid, 'originalStart', m.original_start,
@@ -2642,18 +2648,18 @@ BEGIN
         CONTINUE;
       END IF;
       -- Its last holder disappeared during its work: there may be a create that was not stored (hence the full scan), and the state
-      -- of the events of due mappings is unknown, so they are read. A mapping without an event whose reservation is cancelled or gone
-      -- is kept as after a create without an answer: it is the record by which an event of that create is known as ours. A row that
-      -- a person's transaction has locked is not waited for.
+      -- of the events of due mappings is unknown, so they are read. A due create may have been sent: its generation is stored, by which
+      -- its event is known as ours whenever its reservation ends and its event is found. A row that a person's transaction has locked is
+      -- not waited for.
       IF room.lease_owner IS NOT NULL THEN
         BEGIN
-          PERFORM FROM bridge_mappings m WHERE m.resource_id = room.resource_id AND m.due_at IS NOT NULL AND m.sync_status <> 'cancelled'
-            AND (m.outlook_event_id IS NOT NULL OR NOT m.present AND m.agreement = 'never') FOR NO KEY UPDATE NOWAIT;
+          PERFORM FROM bridge_mappings m WHERE m.resource_id = room.resource_id AND m.due_at IS NOT NULL AND m.reservation_id IS NOT NULL
+            FOR NO KEY UPDATE NOWAIT;
           UPDATE bridge_mappings SET outlook_news = coalesce(outlook_news, 'look'), revision = revision + 1
           WHERE resource_id = room.resource_id AND due_at IS NOT NULL AND outlook_event_id IS NOT NULL AND sync_status <> 'cancelled';
-          UPDATE bridge_mappings SET agreement = 'unanswered', booking_base = '{}', revision = revision + 1
-          WHERE resource_id = room.resource_id AND due_at IS NOT NULL AND outlook_event_id IS NULL AND sync_status <> 'cancelled'
-            AND NOT present AND agreement = 'never';
+          UPDATE bridge_mappings SET unrecorded_creates = bridge_with_create(unrecorded_creates, generation), revision = revision + 1
+          WHERE resource_id = room.resource_id AND due_at IS NOT NULL AND reservation_id IS NOT NULL
+            AND (outlook_event_id IS NULL OR sync_status = 'cancelled');
         EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
           PERFORM bridge_unlock_room(candidate);
           passed_by := passed_by || candidate;
@@ -2953,9 +2959,9 @@ CREATE OR REPLACE FUNCTION bridge_settle_forgotten(results jsonb) RETURNS void L
   FROM dropped d WHERE d.action NOT IN ('forgotten', 'unchanged');
 $forgotten$;
 
--- Adds a generation of which no event is on record. The oldest ones are dropped: their creates have ended long ago.
+-- With this generation, of which no event is on record. The oldest ones are dropped: their creates have ended long ago.
 CREATE OR REPLACE FUNCTION bridge_with_create(creates integer[], generation integer) RETURNS integer[] LANGUAGE sql IMMUTABLE AS $create$
-  SELECT (creates || generation)[greatest(1, cardinality(creates) - 18):]
+  SELECT (o.others || generation)[greatest(1, cardinality(o.others) - 18):] FROM (SELECT array_remove(creates, generation) AS others) o
 $create$;
 
 -- An older version has this instead of bridge_settle_events.
@@ -3077,8 +3083,9 @@ BEGIN
       last_sync_at = CASE WHEN r.error IS NULL THEN now() ELSE m.last_sync_at END,
       -- its event
       outlook_event_id = r."eventId", generation = r.generation,
-      unrecorded_creates = CASE WHEN r.generation > m.generation AND m.outlook_event_id IS NULL AND m.reservation_id IS NOT NULL
-        THEN bridge_with_create(m.unrecorded_creates, m.generation) ELSE m.unrecorded_creates END,
+      unrecorded_creates = CASE WHEN r."eventId" <> coalesce(m.outlook_event_id, '') THEN array_remove(m.unrecorded_creates, m.generation)
+        WHEN r.generation > m.generation AND m.outlook_event_id IS NULL AND m.reservation_id IS NOT NULL
+          THEN bridge_with_create(m.unrecorded_creates, m.generation) ELSE m.unrecorded_creates END,
       outlook_etag = coalesce(r.etag, m.outlook_etag),
       is_organizer = coalesce(r."isOrganizer", m.is_organizer), ical_uid = coalesce(r."iCalUId", m.ical_uid),
       original_start = coalesce(r."originalStart", CASE WHEN r."eventId" IS NULL OR r."eventId" = m.outlook_event_id THEN m.original_start END),
@@ -3425,8 +3432,8 @@ BEGIN
       is_organizer = a."isOrganizer", ical_uid = a."iCalUId", original_start = a."originalStart", series_master_id = a."seriesMasterId", off_pattern = false,
       sync_status = 'pending', event_intent = NULL, removing = false, waits_for = NULL, conflict = NULL, error_message = NULL, hint = NULL, due_at = now(), lane = a.lane,
       generation = m.generation + 1, -- should it need an event of its own again
-      unrecorded_creates = CASE WHEN a."notCreated" AND m.outlook_event_id IS NULL
-        THEN bridge_with_create(m.unrecorded_creates, m.generation) ELSE m.unrecorded_creates END,
+      unrecorded_creates = CASE WHEN NOT a."notCreated" THEN array_remove(m.unrecorded_creates, m.generation)
+        WHEN m.outlook_event_id IS NULL THEN bridge_with_create(m.unrecorded_creates, m.generation) ELSE m.unrecorded_creates END,
       attempt = 0, revision = m.revision + 1, updated_at = now()
     FROM jsonb_to_recordset(attached) AS a (id bigint, "eventId" text, kept boolean, "outlookBase" jsonb, agreement text, "bookingBase" jsonb, news text,
       lane smallint, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text, "notCreated" boolean)
@@ -4509,12 +4516,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '7292f10e3726a91a2be4c28b62f1ef21283f7a02c9b363616c05a0c10ae3a18b ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '205ac13b3eae022b657db28c0531aa5d85b358d41928b32ed6bee9b745979ee5 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_locked_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_is_in_window,bridge_item_state,bridge_active_room,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_read_elsewhere,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_cover_found,bridge_examine_beneath,bridge_retry_refused,bridge_cover_concerns_others,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_sent_again,bridge_with_sent,bridge_others_sent,bridge_sending,bridge_store_doubt,bridge_gather,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_work_item,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_next_epoch,bridge_misses,bridge_stopped,bridge_leased,bridge_lease,bridge_release_locked,bridge_release,bridge_release_rooms,bridge_leased_one,bridge_read_one,bridge_lease_one,bridge_record_one,bridge_settle_forgotten,bridge_with_create,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_answer_hints,bridge_tell_hints,bridge_mark_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_waits_as_conflict,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_lease_early,bridge_record_lease,bridge_doubt_rooms,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_locked_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_is_in_window,bridge_item_state,bridge_active_room,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_read_elsewhere,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_cover_found,bridge_examine_beneath,bridge_retry_refused,bridge_cover_concerns_others,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_sent_again,bridge_with_sent,bridge_others_sent,bridge_sending,bridge_store_doubt,bridge_gather,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_may_be_sent,bridge_work_item,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_next_epoch,bridge_misses,bridge_stopped,bridge_leased,bridge_lease,bridge_release_locked,bridge_release,bridge_release_rooms,bridge_leased_one,bridge_read_one,bridge_lease_one,bridge_record_one,bridge_settle_forgotten,bridge_with_create,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_answer_hints,bridge_tell_hints,bridge_mark_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_waits_as_conflict,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_lease_early,bridge_record_lease,bridge_doubt_rooms,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -73,6 +73,9 @@ export const sinceCreationMs = ({
   Date.parse(lastModifiedAt ?? '') - Date.parse(createdAt ?? '');
 /** After the creation of an event, for changes by Exchange itself. */
 export const createdWithinMs = 1_000;
+/** Whether it was changed after its creation, as far as is known: perhaps by a person. */
+export const mayBeEdited = (event: Pick<OutlookEvent, 'createdAt' | 'lastModifiedAt'>): boolean =>
+  !(sinceCreationMs(event) <= createdWithinMs);
 
 /** The name, or else the address, of the organiser that invited the room; null: the room is the organiser, or it is unknown. */
 export const invitedBy = ({ isOrganizer, organizer }: Pick<OutlookEvent, 'isOrganizer' | 'organizer'>) =>

@@ -17,6 +17,11 @@ CREATE OR REPLACE FUNCTION bridge_need_lease(room_id integer, epoch bigint) RETU
   SELECT bridge_need_leases(ARRAY[room_id], ARRAY[epoch])
 $need$;
 
+-- Whether a create of a reservation that is not in the room (any more) may have been sent: its event is searched as after a lost answer.
+CREATE OR REPLACE FUNCTION bridge_may_be_sent(m bridge_mappings, active boolean) RETURNS boolean LANGUAGE sql IMMUTABLE AS $sent$
+  SELECT m.outlook_event_id IS NULL AND active IS NOT TRUE AND m.agreement = 'never' AND m.generation = ANY (m.unrecorded_creates)
+$sent$;
+
 -- A work item: a mapping with its item, which has `booking` for a state, or NULL. `status` to `changed_at` are columns of the mapping as
 -- they will be stored. `recorded`: the present state is stored as sent; `sent`: the other ones. This and bridge_work_of are in SQL, so that they are inlined.
 CREATE OR REPLACE FUNCTION bridge_work_item(m bridge_mappings, status text, revision bigint, attempt integer, lane integer, changed_at timestamptz,
@@ -25,7 +30,8 @@ CREATE OR REPLACE FUNCTION bridge_work_item(m bridge_mappings, status text, revi
   SELECT json_build_object(
     'id', m.id, 'reservationType', m.reservation_type, 'reservationId', m.reservation_id, 'eventId', m.outlook_event_id,
     'status', status, 'direction', m.sync_direction, 'generation', m.generation, 'revision', revision, 'createdAt', m.created_at,
-    'attempt', attempt, 'lane', lane, 'agreement', m.agreement, 'bookingBase', m.booking_base, 'outlookBase', m.outlook_base,
+    'attempt', attempt, 'lane', lane, 'agreement', CASE WHEN bridge_may_be_sent(m, active) THEN 'unanswered' ELSE m.agreement END,
+    'bookingBase', CASE WHEN bridge_may_be_sent(m, active) THEN '{}' ELSE m.booking_base END, 'outlookBase', m.outlook_base,
     'outlookSeen', m.outlook_seen, 'recorded', recorded, 'sent', sent, 'active', active, 'booking', booking, 'unreadable', unreadable, 'inWindow', in_window,
     'covered', covered, 'coverConfirmed', cover_confirmed, 'ended', ended, 'elsewhere', elsewhere,
     'news', m.outlook_news, 'isOrganizer', m.is_organizer, 'iCalUId', m.ical_uid, 'originalStart', m.original_start,
@@ -278,18 +284,18 @@ BEGIN
         CONTINUE;
       END IF;
       -- Its last holder disappeared during its work: there may be a create that was not stored (hence the full scan), and the state
-      -- of the events of due mappings is unknown, so they are read. A mapping without an event whose reservation is cancelled or gone
-      -- is kept as after a create without an answer: it is the record by which an event of that create is known as ours. A row that
-      -- a person's transaction has locked is not waited for.
+      -- of the events of due mappings is unknown, so they are read. A due create may have been sent: its generation is stored, by which
+      -- its event is known as ours whenever its reservation ends and its event is found. A row that a person's transaction has locked is
+      -- not waited for.
       IF room.lease_owner IS NOT NULL THEN
         BEGIN
-          PERFORM FROM bridge_mappings m WHERE m.resource_id = room.resource_id AND m.due_at IS NOT NULL AND m.sync_status <> 'cancelled'
-            AND (m.outlook_event_id IS NOT NULL OR NOT m.present AND m.agreement = 'never') FOR NO KEY UPDATE NOWAIT;
+          PERFORM FROM bridge_mappings m WHERE m.resource_id = room.resource_id AND m.due_at IS NOT NULL AND m.reservation_id IS NOT NULL
+            FOR NO KEY UPDATE NOWAIT;
           UPDATE bridge_mappings SET outlook_news = coalesce(outlook_news, 'look'), revision = revision + 1
           WHERE resource_id = room.resource_id AND due_at IS NOT NULL AND outlook_event_id IS NOT NULL AND sync_status <> 'cancelled';
-          UPDATE bridge_mappings SET agreement = 'unanswered', booking_base = '{}', revision = revision + 1
-          WHERE resource_id = room.resource_id AND due_at IS NOT NULL AND outlook_event_id IS NULL AND sync_status <> 'cancelled'
-            AND NOT present AND agreement = 'never';
+          UPDATE bridge_mappings SET unrecorded_creates = bridge_with_create(unrecorded_creates, generation), revision = revision + 1
+          WHERE resource_id = room.resource_id AND due_at IS NOT NULL AND reservation_id IS NOT NULL
+            AND (outlook_event_id IS NULL OR sync_status = 'cancelled');
         EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
           PERFORM bridge_unlock_room(candidate);
           passed_by := passed_by || candidate;

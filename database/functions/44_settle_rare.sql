@@ -20,9 +20,9 @@ CREATE OR REPLACE FUNCTION bridge_settle_forgotten(results jsonb) RETURNS void L
   FROM dropped d WHERE d.action NOT IN ('forgotten', 'unchanged');
 $forgotten$;
 
--- Adds a generation of which no event is on record. The oldest ones are dropped: their creates have ended long ago.
+-- With this generation, of which no event is on record. The oldest ones are dropped: their creates have ended long ago.
 CREATE OR REPLACE FUNCTION bridge_with_create(creates integer[], generation integer) RETURNS integer[] LANGUAGE sql IMMUTABLE AS $create$
-  SELECT (creates || generation)[greatest(1, cardinality(creates) - 18):]
+  SELECT (o.others || generation)[greatest(1, cardinality(o.others) - 18):] FROM (SELECT array_remove(creates, generation) AS others) o
 $create$;
 
 -- An older version has this instead of bridge_settle_events.

@@ -52,8 +52,9 @@ BEGIN
       last_sync_at = CASE WHEN r.error IS NULL THEN now() ELSE m.last_sync_at END,
       -- its event
       outlook_event_id = r."eventId", generation = r.generation,
-      unrecorded_creates = CASE WHEN r.generation > m.generation AND m.outlook_event_id IS NULL AND m.reservation_id IS NOT NULL
-        THEN bridge_with_create(m.unrecorded_creates, m.generation) ELSE m.unrecorded_creates END,
+      unrecorded_creates = CASE WHEN r."eventId" <> coalesce(m.outlook_event_id, '') THEN array_remove(m.unrecorded_creates, m.generation)
+        WHEN r.generation > m.generation AND m.outlook_event_id IS NULL AND m.reservation_id IS NOT NULL
+          THEN bridge_with_create(m.unrecorded_creates, m.generation) ELSE m.unrecorded_creates END,
       outlook_etag = coalesce(r.etag, m.outlook_etag),
       is_organizer = coalesce(r."isOrganizer", m.is_organizer), ical_uid = coalesce(r."iCalUId", m.ical_uid),
       original_start = coalesce(r."originalStart", CASE WHEN r."eventId" IS NULL OR r."eventId" = m.outlook_event_id THEN m.original_start END),

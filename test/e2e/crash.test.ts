@@ -7,18 +7,20 @@ type Booked = Awaited<ReturnType<Desk['book']>>;
 
 const choir = { title: 'Kammerkoret', from: day(2, '18:00'), to: day(2, '20:00') };
 
+/** The event of a create shows neither the time nor the title that the reservation has at its end. */
+async function cancelAsAnother(desk: Desk, booked: Booked): Promise<void> {
+  await desk.retitle(booked, 'Domkoret');
+  await desk.move(booked, day(4, '18:00'), day(4, '20:00'));
+  await desk.cancel(booked);
+}
+
 /** What the clerk does that makes one write to Graph, and how the clerk takes it back. */
 const writes = {
   create: {
     method: 'POST',
     before: (desk: Desk, _settled: () => Promise<void>) => desk.book(501, { ...choir, title: 'Before' }),
     act: (desk: Desk) => desk.book(501, { ...choir, from: day(3, '18:00'), to: day(3, '20:00') }),
-    // the event of the create shows neither the time nor the title that the reservation has at its end
-    undo: async (desk: Desk, booked: Booked) => {
-      await desk.retitle(booked, 'Domkoret');
-      await desk.move(booked, day(4, '18:00'), day(4, '20:00'));
-      await desk.cancel(booked);
-    },
+    undo: cancelAsAnother,
   },
   change: {
     method: 'PATCH',
@@ -50,7 +52,7 @@ const writes = {
       await desk.reenable(booked);
       return booked;
     },
-    undo: (desk: Desk, booked: Booked) => desk.cancel(booked),
+    undo: cancelAsAnother,
   },
 } as const;
 

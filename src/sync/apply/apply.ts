@@ -8,12 +8,12 @@ import { storeSending, type Sent, type SentMemory } from '../store/sent.ts';
 import type { createSettle, CreatesDue, Settlement, SettleAnswer } from '../store/settle.ts';
 import { isMapped, isUnmapped, type Mapped, type WorkItem } from '../store/work-item.ts';
 import { together } from '../together.ts';
-import { eventOf, type ConflictPolicy, type Decision, type DecisionContext } from './decision.ts';
+import { eventOf, type ConflictPolicy, type Decision } from './decision.ts';
 import type { createBrake } from './brake.ts';
 import type { createImport } from './import.ts';
 import type { createIntoBooking } from './into-booking.ts';
 import { itemResults, summed, type WrittenToBooking, type ItemResults } from './item-results.ts';
-import { isUnreadable, readAndDecide, type ReadContext } from './read.ts';
+import { isUnreadable, readAndDecide, type DecideContext } from './read.ts';
 import { worst, type Drained } from './rest.ts';
 import { unreadable } from './settlement/failed.ts';
 import type { createIntoOutlook } from './into-outlook.ts';
@@ -46,7 +46,7 @@ export interface ApplyOptions {
 }
 
 export function createApply(options: ApplyOptions) {
-  const { db, outlook, intoOutlook, intoBooking, importAll, holdBack, policy } = options;
+  const { db, outlook, intoOutlook, intoBooking, importAll, holdBack, policy, installationId } = options;
   const span = () => listWindow(db, options.window);
   const settleAll = failingAs('settle', options.settle);
 
@@ -64,8 +64,8 @@ export function createApply(options: ApplyOptions) {
       room,
       outlook,
       policy: room.own?.conflict_policy ?? policy,
-      installationId: options.installationId(),
       span,
+      installationId: installationId(),
     };
 
     const { decisions, unread } = await read(mapped, context, signal);
@@ -75,11 +75,7 @@ export function createApply(options: ApplyOptions) {
     return await settle(room, decisions, summed([unread, held, ...written]));
   };
 
-  async function read(
-    mapped: readonly Mapped[],
-    context: DecisionContext & ReadContext,
-    signal: AbortSignal,
-  ) {
+  async function read(mapped: readonly Mapped[], context: DecideContext, signal: AbortSignal) {
     const all = await together(mapped.map((one) => readAndDecide(one, context, signal)));
     const unread = all.filter(isUnreadable);
     return {
@@ -94,7 +90,7 @@ export function createApply(options: ApplyOptions) {
   async function write(
     room: LeasedRoom,
     decisions: readonly Decision[],
-    context: DecisionContext & ReadContext,
+    context: DecideContext,
     batch: readonly Mapped[],
     signal: AbortSignal,
   ): Promise<readonly ItemResults[]> {

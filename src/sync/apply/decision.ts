@@ -136,7 +136,8 @@ function actionOn(
   return decide({
     ...reservation,
     mapping: 'with-event',
-    base: isFound ? null : mapped.outlookBase,
+    // the event of a create without an answer: what was sent
+    base: !isFound ? mapped.outlookBase : mapped.eventId === null ? mapped.outlookSeen : null,
     shows: event === null ? verifiedLoss(mapped) : event === 'absent' ? { is: 'absent' } : event.shows,
     isOrganizer: event === null || event === 'absent' ? mapped.isOrganizer : event.isOrganizer,
     intent: intentOf(mapped),

@@ -11,9 +11,9 @@ import { queryColumn, queryRow } from '../../query.ts';
 import { Exact } from '../../narrow-encoding.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { workItemOf, isMapped, type Mapped, type WorkRow } from '../store/work-item.ts';
-import { elsewhereOf, shownOf, type Decision, type DecisionContext } from './decision.ts';
+import { elsewhereOf, shownOf, type Decision } from './decision.ts';
 import type { WrittenToBooking } from './item-results.ts';
-import { isUnreadable, readAndDecide, type ReadContext } from './read.ts';
+import { isUnreadable, readAndDecide, type DecideContext } from './read.ts';
 import { bookingTook } from './settlement/booked.ts';
 import { together } from '../together.ts';
 import {
@@ -40,7 +40,7 @@ export interface ExchangeOptions {
 export interface ExchangeContext {
   /** The work items of this batch. */
   readonly batch: readonly Mapped[];
-  readonly context: DecisionContext & ReadContext;
+  readonly context: DecideContext;
 }
 
 export function createExchange({ db, window, changeIn }: ExchangeOptions) {
@@ -49,7 +49,7 @@ export function createExchange({ db, window, changeIn }: ExchangeOptions) {
     room: LeasedRoom,
     members: readonly Decision[],
     besides: ReadonlySet<number>,
-    context: DecisionContext & ReadContext,
+    context: DecideContext,
     signal: AbortSignal,
   ): Promise<readonly Decision[]> {
     const changeOf = changeIn(room);

@@ -4,17 +4,18 @@
  * event that cannot be read.
  */
 import { isExpected, Permanent, Retryable, unlessItemFails } from '../../errors.ts';
-import { dated, isGivenBack, standing, type OutlookEvent } from '../../event.ts';
+import { dated, isGivenBack, itemOf, mayBeEdited, standing, type OutlookEvent } from '../../event.ts';
 import type { Item } from '../../item.ts';
 import { isUnanswered } from '../store/agreement.ts';
 import { unreadableHint } from '../store/readable-items.ts';
-import type { LeasedRoom } from '../store/work-list.ts';
+import { isFollowed, type LeasedRoom } from '../store/work-list.ts';
 import type { Mapped } from '../store/work-item.ts';
 import type { Span, Verified } from '../store/pull-store.ts';
 import type { FreshReads } from '../fresh-reads.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { createdBefore, decisionOn, type Decision, type DecisionContext } from './decision.ts';
 import { together } from '../together.ts';
+import { ownCreateOf } from '../match/idempotency-key.ts';
 import { match } from '../match/match.ts';
 import { openMappingOf } from '../match/open-mapping.ts';
 
@@ -36,10 +37,16 @@ export interface ReadContext {
   readonly listed?: (page: readonly OutlookEvent[]) => void;
 }
 
+/** What reads before a decision need. */
+export interface DecideContext extends DecisionContext, ReadContext {
+  readonly room: LeasedRoom;
+  readonly outlook: ReadContext['outlook'];
+}
+
 /** Reads the event of a mapping if necessary, and decides. */
 export async function readAndDecide(
   mapped: Mapped,
-  context: DecisionContext & ReadContext,
+  context: DecideContext,
   signal: AbortSignal,
 ): Promise<Decision | Unreadable> {
   if (mapped.unreadable != null) return { mapped, unreadable: failingRow(mapped.unreadable) };
@@ -89,7 +96,7 @@ type ReadEvent = Partial<Pick<Decision, 'adopted' | 'seen'>>;
 /** The event, if it has to be read; empty: it need not be, or its write will report what is needed. */
 async function readIfNeeded(
   { mapped, action }: Decision,
-  context: DecisionContext & ReadContext,
+  context: DecideContext,
   signal: AbortSignal,
 ): Promise<ReadEvent> {
   const { room, outlook } = context;
@@ -102,10 +109,12 @@ async function readIfNeeded(
   if (eventId === null) {
     if (!isUnanswered(agreement)) return {};
     const found = await outlook.find(room, mapped.reservation, signal);
-    // under another title and at another time it is known by its key; one whose reservation has ended may be wanted all the same
-    const edited =
-      mapped.active === true ? found.find((event) => createdBefore(mapped, event, context) !== null) : null;
-    return { adopted: edited ?? ownEvent(mapped, found, outlook.show) };
+    // while it is wanted, an edit since its create is followed; else it is removed, whatever it shows
+    const created =
+      mapped.active === true
+        ? (found.find((event) => createdBefore(mapped, event, context) !== null) ?? null)
+        : createdEvent(mapped, found, context);
+    return { adopted: created ?? ownEvent(mapped, found, outlook.show) };
   }
   if (news === 'look' || news === 'missing' || waitsFor !== null) {
     const event = await readSurely(eventId, context, signal);
@@ -200,6 +209,26 @@ async function stillShown(
     listed?.(page);
   }
   return shown;
+}
+
+/**
+ * Of the events with the properties of this reservation the one of its create without an answer, whatever it shows now; a copy is younger.
+ * A person decides about an edited one whose reservation has no rows: the booking system does not say that it was cancelled.
+ */
+function createdEvent(
+  mapped: Mapped,
+  found: readonly OutlookEvent[],
+  { room, installationId }: Pick<DecideContext, 'room' | 'installationId'>,
+): OutlookEvent | null {
+  const { reservation, generation, createdAt: since } = mapped;
+  const create = { reservation, resourceId: room.resourceId, generations: [generation], since };
+  const [event] = found
+    .filter((one) => dated(one) !== null && itemOf(one.shows) !== null)
+    .filter((one) => ownCreateOf(one, create, installationId) !== null)
+    .toSorted((a, b) => Date.parse(a.createdAt!) - Date.parse(b.createdAt!));
+  if (event === undefined) return null;
+  const isGone = mapped.active === null && !mapped.elsewhere;
+  return isGone && isFollowed(room) && mayBeEdited(event) ? null : event;
 }
 
 /** Of the events with the properties of this reservation its own one (see `match`); the others are copies. */

@@ -1,5 +1,5 @@
 /** The action for an event without a mapping, from the event and our records about it. Pure. */
-import { createdWithinMs, sinceCreationMs, type OutlookEvent } from '../../event.ts';
+import { mayBeEdited, type OutlookEvent } from '../../event.ts';
 import { sameItem, type Item, type ReservationKey } from '../../item.ts';
 import type { PropertiesRecord } from '../match/candidates.ts';
 import { isItsEvent } from '../match/match.ts';
@@ -99,14 +99,12 @@ function ownCreate(
   if (mapping?.unrecorded !== true || reservation?.active === true)
     return { do: 'take-out', isOwnCreate: true };
   if (due.resolution === 'outlook') return null;
-  // it was created and edited while nothing was recorded: it may be wanted although its reservation has ended
-  const mayBeEdited = !(sinceCreationMs(event) <= createdWithinMs);
-  if (followed && mayBeEdited)
-    return askPerson(unmapped, named, reservation === null ? 'which is not there' : 'which is cancelled');
+  // a cancellation wins over edits in Outlook, as it does where the event is on record
+  if (reservation !== null) return { do: 'take-out', isOwnCreate: true };
+  // without its rows it may be wanted: the booking system does not say that it was cancelled
+  if (followed && mayBeEdited(event)) return askPerson(unmapped, named, 'which is not there');
   // the brake counts events whose reservation has no rows
-  return reservation === null
-    ? { do: 'attach-to', reservation: named }
-    : { do: 'take-out', isOwnCreate: true };
+  return { do: 'attach-to', reservation: named };
 }
 
 function askPerson(

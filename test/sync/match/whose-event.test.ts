@@ -320,21 +320,29 @@ test('an idempotency key that a database which was set back uses again takes no 
 
 describe('a create that a daemon sent and, killed, did not write down', () => {
   /** A reservation whose create is on its way; `arrive`: Outlook carries it out. */
-  async function sent(w: Rooms) {
+  async function sent(w: Rooms, isSecond = false) {
     let arrive = () => {};
+    const book = () => w.desk.book(101, { title: 'Choir', from: w.day(3, '18:00'), to: w.day(3, '20:00') });
+    const former = isSecond ? await book() : null;
+    await w.settle();
+    if (former !== null) await w.desk.cancel(former);
+    await w.settle();
     w.outlook.fail((write, apply) => {
       if (write.do !== 'create') return null;
       arrive = apply;
       return failed(new Retryable('the daemon was killed', { reach: 'side' }));
     });
-    const reservation = await w.desk.book(101, {
-      title: 'Choir',
-      from: w.day(3, '18:00'),
-      to: w.day(3, '20:00'),
-    });
+    if (former !== null) await w.desk.reenable(former);
+    const reservation = former ?? (await book());
     await w.db.query("UPDATE bb_event SET description = 'Bring notes'");
+    const before = former === null ? null : (await w.mapping(former))!['outlook_event_id'];
     for (const one of (await w.take()).rooms) await w.drainOne(one);
     w.outlook.fail(null);
+    // a cancelled mapping keeps the id of its event until the next one is stored
+    if (former !== null)
+      await w.db.query("UPDATE bridge_mappings SET sync_status = 'cancelled', outlook_event_id = $1", [
+        before,
+      ]);
     return { reservation, arrive: () => arrive() };
   }
   const ring = (w: Rooms) => w.db.query('UPDATE bridge_room_state SET push_due_at = now(), retry_at = NULL');
@@ -490,32 +498,74 @@ describe('a create that a daemon sent and, killed, did not write down', () => {
       expect(await sides(w)).toEqual(gone);
     });
 
-    test.each(['cancelled', 'deleted'] as const)(
-      '%s waits for a person if it was edited in Outlook since',
-      async (how) => {
+    /** It is edited in Outlook long after its creation. */
+    function editedInOutlook(w: Rooms) {
+      const [event] = w.outlook.in(room);
+      w.outlook.edit(event!.id, { description: 'Bring stands' });
+      w.outlook.alter(event!.id, { lastModifiedAt: new Date(Date.now() + 5_000).toISOString() });
+    }
+
+    test.each(['at once', 'later'])(
+      'cancelled is removed if it was edited in Outlook since (it arrives %s)',
+      async (when) => {
         await using w = await open();
-        const arrive = await over(w, how);
+        const arrive = await over(w, 'cancelled');
+        if (when === 'later') await w.settle();
         arrive();
-        const [event] = w.outlook.in(room);
-        w.outlook.edit(event!.id, { description: 'Bring stands' });
-        w.outlook.alter(event!.id, { lastModifiedAt: new Date(Date.now() + 5_000).toISOString() });
+        editedInOutlook(w);
         await w.settle();
-        expect(await sides(w)).toEqual(waits);
-        await resolve(w, 'booking');
         expect(await sides(w)).toEqual(gone);
       },
     );
 
-    test('cancelled becomes a reservation of its own if a person who edited it keeps it', async () => {
+    test('deleted waits for a person if it was edited in Outlook since', async () => {
       await using w = await open();
-      const arrive = await over(w, 'cancelled');
+      const arrive = await over(w, 'deleted');
       arrive();
-      const [event] = w.outlook.in(room);
-      w.outlook.edit(event!.id, { description: 'Bring stands' });
-      w.outlook.alter(event!.id, { lastModifiedAt: new Date(Date.now() + 5_000).toISOString() });
+      editedInOutlook(w);
+      await w.settle();
+      expect(await sides(w)).toEqual(waits);
+      await resolve(w, 'booking');
+      expect(await sides(w)).toEqual(gone);
+    });
+
+    test('deleted becomes a reservation of its own if a person who edited it keeps it', async () => {
+      await using w = await open();
+      const arrive = await over(w, 'deleted');
+      arrive();
+      editedInOutlook(w);
       await w.settle();
       await resolve(w, 'outlook');
       expect(await sides(w)).toEqual({ booking: ['Choir'], outlook: ['Choir'], conflicted: [] });
+    });
+
+    test.each([
+      ['after', 'a create', 'before'],
+      ['after', 'a create', 'after'],
+      ['before', 'a second create', 'before'],
+      ['before', 'a second create', 'after'],
+      ['after', 'a second create', 'before'],
+      ['after', 'a second create', 'after'],
+    ])('cancelled %s the takeover is removed (%s that arrives %s that)', async (end, which, arrival) => {
+      await using w = await open();
+      const { reservation, arrive } = await sent(w, which === 'a second create');
+      const ended = async () => {
+        await edited(w, reservation);
+        await ends.cancelled(w, reservation);
+      };
+      if (end === 'before') await ended();
+      await w.db.query('UPDATE bridge_room_state SET lease_owner = gen_random_uuid()');
+      // the next daemon takes the room over, and Outlook fails
+      w.outlook.fail(() => failed(new Retryable('Outlook is down', { reach: 'side' })));
+      await ring(w);
+      for (const one of (await w.take()).rooms) await w.drainOne(one);
+      w.outlook.fail(null);
+      if (arrival === 'before') arrive();
+      if (end === 'after') await ended();
+      await ring(w);
+      await w.settle();
+      if (arrival === 'after') arrive();
+      expect(await sides(w)).toEqual(gone);
     });
 
     test.each(['cancelled', 'deleted'] as const)(
@@ -616,6 +666,55 @@ describe('a create that a daemon sent and, killed, did not write down', () => {
         reason: expect.stringContaining('a create without an answer had made it'),
       }),
     );
+  });
+});
+
+describe('a create whose answer was lost, of a reservation that is then cancelled,', () => {
+  async function lost(w: Rooms) {
+    let isLost = false;
+    w.outlook.fail((write, apply) => {
+      if (write.do !== 'create' || isLost) return null;
+      isLost = apply() !== null;
+      return failed(new Retryable('reset', { reach: 'item', ambiguous: true, afterMs: 60_000 }));
+    });
+    const reservation = await w.desk.book(101, {
+      title: 'Choir',
+      from: w.day(3, '18:00'),
+      to: w.day(3, '20:00'),
+    });
+    await w.settle();
+    const [event] = w.outlook.in(room);
+    return { reservation, event: event! };
+  }
+  const edit = { title: 'Band', startsAt: at(8, '10:00'), endsAt: at(8, '11:00') };
+
+  test('is deleted although a person moved and renamed it, and the log names the edit', async () => {
+    await using w = await open();
+    const { reservation, event } = await lost(w);
+    w.outlook.edit(event.id, edit);
+    w.outlook.alter(event.id, { lastModifiedAt: new Date(Date.now() + 5_000).toISOString() });
+    await w.desk.cancel(reservation);
+    await w.settle();
+    await heard(w);
+    expect(w.outlook.in(room)).toEqual([]);
+    expect(await statuses(w)).toEqual([]);
+    expect(await w.db.query("SELECT reason FROM bridge_log WHERE action = 'deleted'")).toEqual([
+      { reason: 'its event was edited in Outlook before: time, title' },
+    ]);
+  });
+
+  test('is deleted, and its copy becomes a reservation of its own', async () => {
+    await using w = await open();
+    const { reservation, event } = await lost(w);
+    const copy = w.outlook.put(room, dinner(edit), event.properties);
+    w.outlook.alter(copy.id, { transactionId: event.transactionId });
+    w.outlook.alter(copy.id, { createdAt: new Date(Date.now() + 60_000).toISOString() });
+    await w.desk.cancel(reservation);
+    await w.settle();
+    await heard(w);
+    expect(w.outlook.in(room)).toMatchObject([{ id: copy.id, item: edit }]);
+    expect((await active(w)).map(([, title]) => title)).toEqual(['Band']);
+    expect(await statuses(w)).toEqual([]);
   });
 });
 
