@@ -48,7 +48,7 @@ const relativesText = `
     SELECT c.oid AS id, c.relkind, f.events FROM reads r JOIN pg_class c ON c.oid = r.id JOIN fired f ON f.id = c.oid
   ), down (root, id) AS (
     SELECT w.id, i.inhrelid FROM watched w CROSS JOIN texts t JOIN pg_inherits i ON i.inhparent = w.id
-    WHERE w.relkind = 'r' AND t.text !~ ('\\mONLY ' || w.id::regclass::text || '\\M')
+    WHERE w.relkind = 'r' AND t.text !~ ('\\mONLY ' || regexp_replace(w.id::regclass::text, '(\\W)', '\\\\\\1', 'g') || '(?![\\w".])')
     UNION SELECT d.root, i.inhrelid FROM down d JOIN pg_inherits i ON i.inhparent = d.id
   ), up (root, id) AS (
     SELECT w.id, i.inhparent FROM watched w JOIN pg_inherits i ON i.inhrelid = w.id
