@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
-import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { openTestDatabase } from '../support/database.ts';
+
+type TestDatabase = Awaited<ReturnType<typeof openTestDatabase>>;
 
 /** What a test can see of those before it. */
 const contents = async (db: TestDatabase) => ({
@@ -56,12 +58,35 @@ test.each([
     'set something for all sessions',
     "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lock_timeout = 1', current_database()); END $$",
   ],
+  ['wrote a comment', "COMMENT ON TABLE bb_event IS 'own'"],
+  ['made a cast', 'CREATE CAST (text AS date) WITH INOUT'],
+  [
+    'gave a right on the database',
+    "DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO pg_monitor', current_database()); END $$",
+  ],
 ])('one that %s is the last of its database', async (_, statement) => {
   const { isSame } = await after(({ query }) => query(statement));
   expect(isSame).toBe(false);
 });
 
 test('what a test left running cannot reach the database of the next one', async () => {
-  const { before } = await after(async () => undefined);
-  await expect(before.pool.query('SELECT 1')).rejects.toThrow('the test is over');
+  let session: Awaited<ReturnType<TestDatabase['session']>> | undefined;
+  const { isSame, before } = await after(async (db) => {
+    session = await db.session();
+  });
+  expect(isSame).toBe(true);
+  for (const query of [
+    () => before.pool.query('SELECT 1'),
+    () => before.query('SELECT 1'),
+    () => session!.query('SELECT 1'),
+  ])
+    await expect(query()).rejects.toThrow('the test is over');
+});
+
+test('one that ended its pool is the last of its database', async () => {
+  const { isSame } = await after(async ({ pool }) => {
+    await pool.query('SELECT 1');
+    await pool.end();
+  });
+  expect(isSame).toBe(false);
 });

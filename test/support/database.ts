@@ -58,10 +58,12 @@ export async function openTestDatabase({ schema }: { readonly schema: Schema }):
     await spare.pool.query(
       `UPDATE bridge_settings SET value = bridge_this_database() WHERE name = 'database'`,
     );
-  const { pool, end } = borrowed(spare.pool);
+  const lent = { isOver: false };
+  const pool = borrowed(spare.pool, lent);
+  const ownHand = borrowed(byHand, lent);
   const opened = async () => {
     if (spare.beside?.lost.aborted ?? true) spare.beside = await openSession(config, 'test leases');
-    return spare.beside!.session;
+    return borrowedSession(spare.beside!.session, lent);
   };
   return {
     url,
@@ -69,9 +71,10 @@ export async function openTestDatabase({ schema }: { readonly schema: Schema }):
     pool,
     session: opened,
     query: async <Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []) =>
-      (await byHand.query<Row>(text, [...values])).rows,
+      (await ownHand.query<Row>(text, [...values])).rows,
     async [Symbol.asyncDispose]() {
-      const wasEnded = end();
+      lent.isOver = true;
+      const wasEnded = spare.pool.ended;
       const seen = await transitionsIn(byHand, config);
       const restored = isInstalled(schema) && !wasEnded && !spares.has(schema) && (await isRestored(spare));
       if (restored) spares.set(schema, spare);
@@ -124,24 +127,33 @@ async function remove({ name, server, pool, byHand, beside }: Copy): Promise<voi
   await server.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
 }
 
-/** A pool for one test: what the test leaves running cannot reach the database of the next one. */
-function borrowed(pool: Database) {
-  let isOver = false;
+/** What the test leaves running cannot reach the database of the next one through what it was lent. */
+interface Loan {
+  isOver: boolean;
+}
+
+const over = () => new Error('the test is over, and its database is gone');
+
+function borrowed(pool: Database, loan: Loan): Database {
   const own = Object.create(pool) as Database;
   const connect = pool.connect.bind(pool) as (answer?: (error: Error) => void) => unknown;
   own.connect = ((answer?: (error: Error) => void) => {
-    if (!isOver) return connect(answer);
-    const error = new Error('the test is over, and its database is gone');
-    return answer === undefined ? Promise.reject(error) : answer(error);
+    if (!loan.isOver) return connect(answer);
+    return answer === undefined ? Promise.reject(over()) : answer(over());
   }) as Database['connect'];
-  return {
-    pool: own,
-    /** Returns whether the test has ended the pool itself. */
-    end: () => {
-      isOver = true;
-      return pool.ended;
-    },
-  };
+  // on `own` it would count other clients than the pool does
+  own.end = pool.end.bind(pool) as Database['end'];
+  return own;
+}
+
+type Session = OwnSession['session'];
+
+function borrowedSession(session: Session, loan: Loan): Session {
+  const own = Object.create(session) as Session;
+  const query = session.query.bind(session) as (...asked: unknown[]) => unknown;
+  own.query = ((...asked: unknown[]) =>
+    loan.isOver ? Promise.reject(over()) : query(...asked)) as Session['query'];
+  return own;
 }
 
 /** Makes it as it was, if the test left it so that this is possible. */
