@@ -36,8 +36,10 @@ export function keepRunning({ config, log, tell, prepare, jobs, onBuilt }: KeepR
       return wake;
     } catch (error) {
       if (!(error instanceof Permanent)) throw error;
+      // attempts follow within seconds while the bridge is not installed, and the hint is long
+      if (refused?.message !== error.message || refused.hint !== error.hint)
+        log.error({ error: error.message, hint: error.hint }, 'migrate could not be run');
       refused = error;
-      log.error({ error: error.message, hint: error.hint }, 'migrate could not be run');
       return config.wake;
     }
   }
