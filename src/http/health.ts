@@ -1,6 +1,6 @@
 /** Liveness and readiness for probes; both need no key. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { migrateCommand } from '../command-name.ts';
+import { attachCommand, migrateCommand } from '../command-name.ts';
 import { databaseFailure, isOutage } from '../database.ts';
 import { NotInstalled, Permanent, Retryable } from '../errors.ts';
 import type { HealthState } from '../ops/health.ts';
@@ -136,7 +136,10 @@ function readinessOf(health: HealthState, read: Capture | Error): Readiness {
   const hint =
     away !== null
       ? (repair ?? 'Check DB_HOST, DB_PORT and the server.')
-      : (outage?.hint ?? (capture.repair === null ? unheardHint(health) : `Run: ${capture.repair}`));
+      : // the query that met the missing view does not know that it was detached on purpose
+        capture.repair === attachCommand
+        ? `Run: ${attachCommand}`
+        : (outage?.hint ?? (capture.repair === null ? unheardHint(health) : `Run: ${capture.repair}`));
   return { success: false, status: 'not ready', checks, hint };
 }
 

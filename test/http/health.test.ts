@@ -1,4 +1,4 @@
-import { migrateCommand } from '../../src/command-name.ts';
+import { attachCommand, migrateCommand } from '../../src/command-name.ts';
 import { expect, test } from 'vitest';
 import { openTestDatabase } from '../support/database.ts';
 import { openApi } from './api.ts';
@@ -53,6 +53,16 @@ test('not ready while a trigger is disabled, with the statement that enables it'
   });
   await api.db.query('ALTER TABLE bb_event ENABLE TRIGGER bridge_update');
   expect((await api.call('GET', '/ready')).status).toBe(200);
+});
+
+test('not ready while detached, with the command that attaches, whatever the first failure was', async () => {
+  await using api = await openApi();
+  api.tell({ fact: 'listening', heard: true, reason: '' });
+  const error = 'relation "public.bridge_items" does not exist';
+  api.tell({ fact: 'outage', side: 'booking', error, hint: `Run: ${migrateCommand}`, refused: false });
+  await api.db.query(`INSERT INTO bridge_settings (name, value) VALUES ('detached', '2031-05-04T10:00:00Z')`);
+  const { status, body } = await api.call('GET', '/ready');
+  expect([status, body['hint']]).toEqual([503, `Run: ${attachCommand}`]);
 });
 
 test('a trigger of ours that nothing declares is named, and does no harm', async () => {
