@@ -53,7 +53,7 @@ export async function checkWatched(client: pg.Client, folder: string, report: Re
       report(
         'note',
         'triggers',
-        `${table}: ${missing.join(' and ')} has no trigger. That is correct if such a row never belongs to a reservation.`,
+        `${table}: no trigger for ${missing.join(' and ')}. That is correct if such a row never belongs to a reservation.`,
       );
       continue;
     }

@@ -129,6 +129,9 @@ const pollMs = 300;
 /** Without progress for this time no daemon is working. */
 const idleMs = 20_000;
 
+const stuckRoom = ({ outlook_item_name, outlook_item_id, resource_id, error, health }: RoomReport) =>
+  `${outlook_item_name ?? outlook_item_id} (resource ${resource_id}): ${error ?? health}`;
+
 /**
  * Waits with a progress bar until the rooms are compared and have no work left. Throws Retryable without progress for 20 s, or
  * if all remaining rooms need attention.
@@ -150,12 +153,9 @@ async function settled(db: Database, resourceId: number | null, signal: AbortSig
     if (open.length === 0) return;
     const stuck = open.filter((room) => room.health === 'refused' || room.health === 'held');
     if (stuck.length === open.length)
-      throw new Retryable(
-        `The rooms need attention first: ${stuck.map((room) => room.error ?? room.health).join('; ')}`,
-        {
-          hint: stuck[0]!.hint ?? '`doctor` shows the problems.',
-        },
-      );
+      throw new Retryable(`Rooms that need attention first: ${stuck.map(stuckRoom).join('; ')}`, {
+        hint: stuck[0]!.hint ?? '`doctor` shows the problems.',
+      });
     const sum = (part: 'done' | 'total') => rooms.reduce((all, { backfill }) => all + backfill[part], 0);
     const [done, total] = [sum('done'), sum('total')];
     bar.at(rooms.length - open.length, rooms.length, total === 0 ? '' : `rooms, ${done} of ${total} items`);

@@ -200,7 +200,7 @@ function graphOf({ outages }: HealthState, known: Known | null): Check {
   const refused = known?.queue.rooms['refused'] ?? 0;
   const waiting = known?.queue.rooms['waiting'] ?? 0;
   return refused + waiting > 0
-    ? degraded(`${refused} mailboxes refuse access, ${waiting} back off after a failure`)
+    ? degraded(`mailboxes that refuse access: ${refused}, that back off after a failure: ${waiting}`)
     : healthy('no call was refused lately');
 }
 

@@ -82,7 +82,7 @@ test.each([
   [
     'graph',
     (api: Api) => api.db.query(`UPDATE bridge_room_state SET health = 'refused'`),
-    /2 mailboxes refuse access/,
+    /mailboxes that refuse access: 2,/,
   ],
 ])('degraded by %s, and it says why', async (part, spoil, why) => {
   await using api = await openApi({ worked: false });
