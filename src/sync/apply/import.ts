@@ -138,7 +138,7 @@ async function decideAndCarryOut(
     { ...policyIn(room, options), followed: isFollowed(room), show: outlook.show },
   );
   if (action.do === 'import' && ownInstead !== null && !event.isOrganizer)
-    return ownInstead.meets
+    return ownInstead.meets && room.direction !== 'outlook_to_booking'
       ? await giveMeetingBack(options, read, ownInstead, signal)
       : settle(atAnotherTime(read, ownInstead));
   const known = { found, named: properties.reservation?.item ?? null, ownCreate };
@@ -151,15 +151,18 @@ const policyIn = ({ own }: LeasedRoom, { overlap, importMode }: ImportOptions) =
 });
 
 /**
- * The reservation follows the meeting soon if another room has not read its new time yet. Otherwise a person decides, as if the
+ * It has an event of its own, which is left alone in a room that only takes changes from Outlook: a person decides.
+ * The reservation at another time follows the meeting soon if another room has not read its new time yet. Otherwise a person decides, as if the
  * reservation had been moved away from the meeting.
  */
 function atAnotherTime(
   { unmapped, event, item }: UnmappedEvent,
-  { mapping, reservation }: NonNullable<Candidates['ownInstead']>,
+  { mapping, reservation, meets }: NonNullable<Candidates['ownInstead']>,
 ): Settlement {
-  const message = 'The reservation of this meeting is in this room at another time.';
-  return unmapped.attempt < followTries
+  const message = meets
+    ? 'The reservation of this meeting has another event in this room.'
+    : 'The reservation of this meeting is in this room at another time.';
+  return !meets && unmapped.attempt < followTries
     ? readLater(unmapped, backOffMs(unmapped.attempt, Math.random()), message)
     : flagged(unmapped, event, { kind: 'moved', mapping, reservation, outlook: item }, message);
 }

@@ -97,7 +97,13 @@ export async function resultsOfDetached(
     room,
     unmapped.conflict!,
   );
-  const action = decideDetached(unmapped, item, where, booking);
+  const action = decideDetached(
+    unmapped,
+    item,
+    where,
+    { booking, hasEvent: eventId !== null },
+    room.direction !== 'outlook_to_booking',
+  );
   if (action === 'unmapped') return null;
   if (action === 'take-out')
     return await takeOut(context, read, signal, {

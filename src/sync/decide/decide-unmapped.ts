@@ -159,18 +159,25 @@ function byProperties(
 
 /**
  * The action for an event that its reservation was moved away from, usually another organiser's meeting. The meeting of a
- * cancelled reservation is declined whatever a person chose; without any record of the reservation it is an unmapped event.
+ * cancelled reservation is declined whatever a person chose; without any record of the reservation it is an unmapped event. A room that
+ * only takes changes from Outlook writes there only by the choice of a person (`mayWrite` false), who may keep the meeting of a
+ * cancelled reservation.
  */
 export function decideDetached(
   { resolution }: Pick<Unmapped, 'resolution'>,
   meeting: Item,
   where: Whereabouts,
-  booking: Item | null,
+  own: { readonly booking: Item | null; readonly hasEvent: boolean },
+  mayWrite: boolean,
 ): 'take-out' | 'wait' | 'take-back' | 'unmapped' {
   if (where === 'unknown') return 'unmapped';
-  if (where === 'cancelled') return 'take-out';
+  if (where === 'cancelled') {
+    if (mayWrite || resolution === 'booking') return 'take-out';
+    return resolution === 'outlook' ? 'unmapped' : 'wait';
+  }
   if (where === 'unsettled') return 'wait';
   if (resolution === 'booking') return 'take-out';
+  const { booking, hasEvent } = own;
   const meets = booking?.startsAt === meeting.startsAt && booking.endsAt === meeting.endsAt;
-  return resolution === 'outlook' || meets ? 'take-back' : 'wait';
+  return resolution === 'outlook' || (meets && (mayWrite || !hasEvent)) ? 'take-back' : 'wait';
 }

@@ -97,6 +97,79 @@ describe("a reservation that the booking system moves away from somebody's meeti
     expect(w.outlook.in(room)).toMatchObject([{ id: event.id }]);
     expect(await conflicts(w)).toEqual([]);
   });
+
+  describe('in a room that takes changes from Outlook only', () => {
+    async function turned() {
+      const { w, ...rest } = await moved();
+      await w.db.query(`UPDATE bridge_resource_mappings SET sync_direction = 'outlook_to_booking'`);
+      await w.settle();
+      w.outlook.writes.length = 0;
+      return { w, ...rest };
+    }
+
+    /** Both sides as before, and the meeting waits for a person. */
+    async function expectUntouched(w: Awaited<ReturnType<typeof open>>, event: { readonly id: string }) {
+      expect(w.outlook.writes).toEqual([]);
+      expect(w.outlook.answers).toEqual([]);
+      expect(w.outlook.in(room)).toMatchObject([{ id: event.id }, { isOrganizer: true }]);
+      expect(await conflicts(w)).toMatchObject([{ kind: 'moved' }]);
+    }
+
+    test('and is cancelled, it leaves the meeting to a person', async () => {
+      const { w, event, reservation } = await turned();
+      await using _ = w;
+      await w.desk.cancel(reservation);
+      await w.settle();
+      await heard(w);
+      await expectUntouched(w, event);
+    });
+
+    test('and is cancelled, it becomes a reservation again when a person keeps Outlook', async () => {
+      const { w, event, reservation } = await turned();
+      await using _ = w;
+      await w.desk.cancel(reservation);
+      await w.settle();
+      await resolve(w, 'outlook');
+      await heard(w);
+      expect(w.outlook.answers).toEqual([]);
+      expect(w.outlook.in(room)).toMatchObject([{ id: event.id }, { isOrganizer: true }]);
+      expect(await conflicts(w)).toEqual([]);
+      expect((await w.reserved()).filter(({ active }) => active)).toMatchObject([{ item: dinner() }]);
+    });
+
+    test('and is cancelled, it leaves the meeting once the room is shown both ways', async () => {
+      const { w, event, reservation } = await turned();
+      await using _ = w;
+      await w.desk.cancel(reservation);
+      await w.settle();
+      await w.db.query(`UPDATE bridge_resource_mappings SET sync_direction = 'both'`);
+      await w.settle();
+      await heard(w);
+      expect(w.outlook.answers).toMatchObject([{ id: event.id, answer: 'decline' }]);
+      expect(w.outlook.in(room)).toEqual([]);
+      expect(await conflicts(w)).toEqual([]);
+    });
+
+    test('and is moved back, its own event is kept until a person decides', async () => {
+      const { w, event, reservation } = await turned();
+      await using _ = w;
+      await w.db.query(
+        `UPDATE bb_event SET from_ = $2::timestamptz AT TIME ZONE 'Europe/Oslo', to_ = $3::timestamptz AT TIME ZONE 'Europe/Oslo' WHERE id = $1`,
+        [reservation.id, dinner().startsAt, dinner().endsAt],
+      );
+      await w.settle();
+      await w.db.query(
+        `UPDATE bridge_mappings SET due_at = now(), revision = revision + 1 WHERE sync_status = 'conflict'`,
+      );
+      await w.db.query('UPDATE bridge_room_state SET push_due_at = now(), push_lane = 0');
+      await w.settle();
+      await expectUntouched(w, event);
+      await resolve(w, 'outlook');
+      await heard(w);
+      expect(w.outlook.in(room)).toMatchObject([{ id: event.id }]);
+      expect(await conflicts(w)).toEqual([]);
+    });
+  });
 });
 
 describe("somebody's meeting", () => {

@@ -2,7 +2,18 @@
 import { describe, expect, test } from 'vitest';
 import { Retryable } from '../../../src/errors.ts';
 import { markRooms } from '../../../src/sync/webhooks/subscription-store.ts';
-import { room, other, both, type Rooms, at, conflicts, dinner, open, heard } from '../two-way-world.ts';
+import {
+  room,
+  other,
+  both,
+  type Rooms,
+  at,
+  conflicts,
+  dinner,
+  open,
+  heard,
+  resolve,
+} from '../two-way-world.ts';
 
 const resources = async (w: Rooms) =>
   (
@@ -65,6 +76,34 @@ describe('a meeting that invited two rooms', () => {
     await w.desk.cancel(reservation!);
     await heard(w, 101, 102);
     expect(w.outlook.answers.map(({ id }) => id).sort()).toEqual([first.id, second.id].sort());
+  });
+
+  test('leaves that event to a person in a room that takes changes from Outlook only', async () => {
+    await using w = await open({}, both);
+    w.outlook.invite(room, dinner(), { iCalUId: 'one meeting' });
+    await heard(w, 101);
+    const [reservation] = await w.reserved();
+    await w.db.query('INSERT INTO bb_event_resource (event_id, resource_id) VALUES ($1, 102)', [
+      reservation!.id,
+    ]);
+    await w.settle();
+    await w.db.query(
+      `UPDATE bridge_resource_mappings SET sync_direction = 'outlook_to_booking' WHERE resource_id = 102`,
+    );
+    await w.settle();
+    w.outlook.writes.length = 0;
+    const second = w.outlook.invite(other, dinner(), { iCalUId: 'one meeting' });
+    await heard(w, 102);
+    expect(w.outlook.writes).toEqual([]);
+    expect(
+      await w.db.query(
+        `SELECT conflict ->> 'kind' AS kind, error_message AS why FROM bridge_mappings WHERE sync_status = 'conflict'`,
+      ),
+    ).toEqual([{ kind: 'moved', why: 'The reservation of this meeting has another event in this room.' }]);
+    await resolve(w, 'outlook');
+    await heard(w, 102);
+    expect(w.outlook.in(other)).toMatchObject([{ id: second.id }]);
+    expect(await resources(w)).toEqual([101, 102]);
   });
 
   test('takes that place, too, when it was moved and the first room hears of it later', async () => {
