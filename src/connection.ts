@@ -10,6 +10,7 @@ import type { DatabaseConfig } from './config.ts';
 import { Permanent } from './errors.ts';
 import { watchConnections } from './half-open.ts';
 import { escapeTexts } from './narrow-encoding.ts';
+import { queryColumn, queryRow } from './query.ts';
 
 // Settable without superuser rights. The server ends half-open connections after about 20 s. default_transaction_read_only is
 // not overridden, because a DBA sets it to prevent writes.
@@ -80,11 +81,11 @@ const probeMs = 2_000;
 /** Those of the backends `pids` that are not idle. */
 const readActive = (config: DatabaseConfig, pids: readonly number[]): Promise<readonly number[]> =>
   onProbe(config, async (probe) => {
-    const { rows } = await probe.query<{ pid: number }>(
+    return await queryColumn<number>(
+      probe,
       `SELECT pid FROM pg_stat_activity WHERE pid = ANY ($1::integer[]) AND coalesce(state, '') NOT LIKE 'idle%'`,
       [pids],
     );
-    return rows.map(({ pid }) => pid);
   });
 
 /**
@@ -180,11 +181,11 @@ type Connected = (error: Error | null, client?: pg.Client) => void;
  */
 async function readBackend(client: pg.Client): Promise<Backend> {
   // transaction_timeout exists since 17; as a start-up setting it would be an error before
-  const { rows } = await client.query<Backend>(
+  const backend = await queryRow<Backend>(
+    client,
     `SELECT pg_backend_pid() AS pid, current_setting('server_encoding') AS encoding, CASE WHEN current_setting('transaction_timeout', true) <> '0'
        THEN set_config('transaction_timeout', '0', false) END`,
   );
-  const backend = rows[0]!;
   // missing in the types of pg
   if ((client as unknown as { processID: number | null }).processID !== backend.pid) throw new BehindPooler();
   return backend;

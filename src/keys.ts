@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { Queryable } from './database.ts';
 import { readId, toId, type Id } from './id.ts';
+import { queryValue } from './query.ts';
 
 /** The number of a reservation's key, computed from type and key as by `bridge_key_hash` in the database. */
 export function keyId(type: string, key: string): Id {
@@ -19,6 +20,5 @@ export const isUuid = (key: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[
 
 /** Whether reservations of this booking system have keys that are not numbers. */
 export async function hasKeys(db: Queryable): Promise<boolean> {
-  const { rows } = await db.query<{ has: boolean }>(`SELECT bridge_view_has('{reservation_key}') AS has`);
-  return rows[0]!.has;
+  return await queryValue<boolean>(db, `SELECT bridge_view_has('{reservation_key}') AS has`);
 }

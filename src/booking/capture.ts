@@ -7,6 +7,7 @@ import type { Queryable } from '../database.ts';
 import { attachCommand, migrateCommand } from '../command-name.ts';
 import { detachedSince, readDetached } from './detach.ts';
 import { untilUnlocked, type Tell } from './install.ts';
+import { queryValue } from '../query.ts';
 
 export interface Capture {
   /** One sentence each: a trigger that is missing, disabled, broken, or not yet on a partition. */
@@ -38,11 +39,11 @@ export async function rememberTriggers(db: Queryable): Promise<void> {
 
 /** A fingerprint of the triggers and their functions; it changes when one is created or replaced. */
 export async function readTriggers(db: Queryable): Promise<string> {
-  const { rows } = await db.query<{ triggers: string }>(
+  return await queryValue<string>(
+    db,
     `SELECT coalesce(string_agg(concat_ws(' ', relation, name, function), ',' ORDER BY relation, name), '') AS triggers
      FROM (${ourTriggers}) t`,
   );
-  return rows[0]!.triggers;
 }
 
 /** Drops the triggers of tables declared before `since` and not again, and reports each. */

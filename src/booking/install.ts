@@ -9,6 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { databaseFailure, sqlState, type Queryable } from '../database.ts';
 import { Permanent, Retryable, messageOf } from '../errors.ts';
 import { adapterFailure, isOfSession, readStatements, readWhole, summaryOf } from './adapter-sql.ts';
+import { queryRows } from '../query.ts';
 
 /** Prints one line to the operator. */
 export type Tell = (line: string) => void;
@@ -113,8 +114,7 @@ export async function untilUnlocked(
   for (let attempt = 1; ; attempt += 1) {
     signal.throwIfAborted();
     try {
-      const { rows } = await db.query<Record<string, unknown>>(statement);
-      return rows;
+      return await queryRows<Record<string, unknown>>(db, statement);
     } catch (error) {
       if (!isBusy(error)) throw failure(error, what);
       const waited = Date.now() - begunAt;

@@ -9,6 +9,7 @@ import { sqlState } from '../database.ts';
 import type { Id } from '../id.ts';
 import { attempt } from './adapter-stage.ts';
 import type { Report } from './doctor-findings.ts';
+import { queryValue } from '../query.ts';
 
 interface Sample {
   readonly type: string;
@@ -95,11 +96,11 @@ const others = `FROM (SELECT i.reservation_type, i.reservation_id, i.active, to_
       SELECT k.key FROM public.bridge_key k WHERE k.kind = $1 AND k.id = $2::bigint), $2::text))`;
 
 async function fingerprint(client: pg.Client, { type, id }: Key): Promise<string> {
-  const { rows } = await client.query<{ sum: string }>(
+  return await queryValue<string>(
+    client,
     `SELECT concat(count(*), ' ', sum(hashtextextended(i.row::text, 0)::numeric)) AS sum ${others}`,
     [type, String(id)],
   );
-  return rows[0]!.sum;
 }
 
 async function isActive(client: pg.Client, { type, id }: Key): Promise<boolean> {

@@ -9,6 +9,7 @@ import { adapterTexts } from './adapter-texts.ts';
 import { command } from '../command-name.ts';
 import { say } from './terminal.ts';
 import { connecting } from './with-database.ts';
+import { queryRows } from '../query.ts';
 
 const queryMs = 30_000;
 
@@ -48,7 +49,9 @@ export async function textsOf(db: Queryable): Promise<Readonly<Record<string, st
 
 /** The columns of all tables except PostgreSQL's and ours. */
 async function readColumns(db: Queryable): Promise<readonly Column[]> {
-  const { rows } = await db.query<Column>(`
+  return await queryRows<Column>(
+    db,
+    `
     SELECT n.nspname AS schema, c.relname AS "table", a.attname AS "column", format_type(a.atttypid, NULL) AS type,
       CASE WHEN a.atttypid IN ('varchar'::regtype, 'bpchar'::regtype) AND a.atttypmod > 4 THEN a.atttypmod - 4 END AS length,
       EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND a.attnum = ANY (i.indkey)) AS "isKey",
@@ -60,8 +63,8 @@ async function readColumns(db: Queryable): Promise<readonly Column[]> {
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
       AND NOT (n.nspname = 'public' AND c.relname LIKE 'bridge\\_%')
-    ORDER BY 1, 2, a.attnum`);
-  return rows;
+    ORDER BY 1, 2, a.attnum`,
+  );
 }
 
 /** The values of a state column; empty if our role may not read it. */

@@ -6,6 +6,7 @@ import { Permanent } from '../errors.ts';
 import { isBusy } from '../booking/install.ts';
 import { stageAdapter, stageOurs } from './adapter-stage.ts';
 import type { Report } from './doctor-findings.ts';
+import { queryValue } from '../query.ts';
 
 /** The columns of bridge_items in their order, with their types. */
 const viewColumns: Readonly<Record<string, string>> = {
@@ -172,10 +173,11 @@ export async function requireContract(
   timezone: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const { rows } = await client.query<{ lost: boolean }>(
+  const lost = await queryValue<boolean>(
+    client,
     `SELECT to_regclass('public.bridge_migrations') IS NOT NULL AND to_regclass('public.bridge_settings') IS NULL AS lost`,
   );
-  if (rows[0]!.lost) return; // the view needs bridge_settings, which migrate recreates first
+  if (lost) return; // the view needs bridge_settings, which migrate recreates first
   for (let attempt = 1; ; attempt += 1) {
     const problems: string[] = [];
     try {

@@ -8,6 +8,7 @@ import { isOfSession, readStatements, tellFailure } from '../booking/adapter-sql
 import { adapterFiles, isBusy } from '../booking/install.ts';
 import { databaseFailure, sqlState } from '../database.ts';
 import type { Report } from './doctor-findings.ts';
+import { queryValue } from '../query.ts';
 
 /** `definitions`: views, functions, settings; `locking`: the statements that take a lock on a booking table. */
 export type Portion = 'definitions' | 'locking';
@@ -21,10 +22,11 @@ export async function stageOurs(
   texts: readonly string[],
   timezone: string,
 ): Promise<void> {
-  const { rows } = await client.query<{ there: boolean }>(
+  const there = await queryValue<boolean>(
+    client,
     `SELECT to_regclass('public.bridge_settings') IS NOT NULL AS there`,
   );
-  if (!rows[0]!.there) for (const text of texts) await client.query(text.split(/^-- Down Migration/m)[0]!);
+  if (!there) for (const text of texts) await client.query(text.split(/^-- Down Migration/m)[0]!);
   await client.query(
     `INSERT INTO public.bridge_settings (name, value) VALUES ('timezone', $1)
      ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE bridge_settings.value <> excluded.value`,

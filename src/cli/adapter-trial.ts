@@ -6,6 +6,7 @@ import { sqlState } from '../database.ts';
 import type { Id } from '../id.ts';
 import { attempt } from './adapter-stage.ts';
 import type { Report } from './doctor-findings.ts';
+import { findRow } from '../query.ts';
 
 interface Key {
   readonly type: string;
@@ -214,7 +215,8 @@ async function freeSlot(client: pg.Client, timezone: string): Promise<Slot | nul
   const { rows: views } = await client.query<{ there: boolean }>(
     `SELECT to_regclass('public.bridge_resources') IS NOT NULL AS there`,
   );
-  const { rows } = await client.query<Slot>(
+  return await findRow<Slot>(
+    client,
     `WITH rooms AS (
        (SELECT resource_id AS id, 1 AS rank FROM public.bridge_items WHERE resource_id IS NOT NULL GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 5)
        ${views[0]!.there ? 'UNION ALL (SELECT resource_id, 2 FROM public.bridge_resources WHERE active ORDER BY 1 LIMIT 5)' : ''}
@@ -231,7 +233,6 @@ async function freeSlot(client: pg.Client, timezone: string): Promise<Slot | nul
      ORDER BY r.rank, s.at LIMIT 1`,
     [timezone],
   );
-  return rows[0] ?? null;
 }
 
 async function imported(client: pg.Client, item: object, report: Report): Promise<Key | null> {
@@ -378,8 +379,7 @@ async function callFunction<Row extends object>(
 ): Promise<Row | null> {
   await client.query('SAVEPOINT call');
   try {
-    const { rows } = await client.query<Row>(text, [...values]);
-    return rows[0] ?? null;
+    return await findRow<Row>(client, text, [...values]);
   } catch (error) {
     if (sqlState(error) === null) throw error;
     await client.query('ROLLBACK TO call');

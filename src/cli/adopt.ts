@@ -11,6 +11,7 @@ import { readLegacy, takeOver, type Legacy, type TakenOver } from './adopt-legac
 import { migrate, namesTaken, ourNames, refuseLostBookkeeping } from './migrate.ts';
 import { oneLine, say, sayJson } from './terminal.ts';
 import { connecting, directClient } from './with-database.ts';
+import { queryRows } from '../query.ts';
 
 export interface AdoptOptions {
   readonly dryRun?: boolean;
@@ -95,7 +96,8 @@ async function renameAndRead(
 /** The relations with our names, and their indexes and sequences, with their new names. */
 async function movesOf(client: pg.Client): Promise<Move[]> {
   const names = (await namesTaken(client)).map(({ name }) => name);
-  const { rows } = await client.query<Move>(
+  return await queryRows<Move>(
+    client,
     `WITH moved AS (
        SELECT c.oid FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY ($1)
      ), with_parts AS (
@@ -114,7 +116,6 @@ async function movesOf(client: pg.Client): Promise<Move[]> {
      ORDER BY c.relkind NOT IN ('r', 'p', 'v', 'm', 'f'), c.relname`,
     [names],
   );
-  return rows;
 }
 
 async function move(client: pg.Client, moves: readonly Move[]): Promise<void> {

@@ -25,6 +25,7 @@ import { reportSharedMailbox, type Report } from './doctor-findings.ts';
 import { checkTriggers } from './doctor-triggers.ts';
 import { isCurrent, namesTaken, narrowEncoding, ourMigrations, ourSteps } from './migrate.ts';
 import { directClient } from './with-database.ts';
+import { queryValue } from '../query.ts';
 
 /** Runs all checks of the database. Returns whether the bridge's tables exist, so that later checks can query them. */
 export async function checkDatabase(config: BookingConfig, report: Report): Promise<boolean> {
@@ -138,11 +139,12 @@ export function clock(owner: string, offMs: number, report: Report, toleranceMs 
 }
 
 async function checkZone(client: pg.Client, config: BookingConfig, report: Report): Promise<void> {
-  const { rows } = await client.query<{ known: boolean }>(
+  const known = await queryValue<boolean>(
+    client,
     'SELECT EXISTS (SELECT FROM pg_timezone_names WHERE lower(name) = lower($1)) AS known',
     [config.timezone],
   );
-  if (rows[0]!.known) report('ok', 'zone', `PostgreSQL knows ${config.timezone}`);
+  if (known) report('ok', 'zone', `PostgreSQL knows ${config.timezone}`);
   else
     report(
       'problem',

@@ -8,6 +8,7 @@ import { clock } from './doctor-database.ts';
 import { createGroups, reportSharedMailbox, type Report, type Groups } from './doctor-findings.ts';
 import { underLease } from '../sync/worker/lease.ts';
 import { openBar } from './terminal.ts';
+import { queryRows } from '../query.ts';
 
 type Probe = ReturnType<typeof createProbe>;
 
@@ -145,13 +146,13 @@ interface Room {
 const mostRooms = 5_000;
 
 async function activeRooms(db: Database): Promise<Room[]> {
-  const { rows } = await db.query<Room>(
+  return await queryRows<Room>(
+    db,
     `SELECT id, resource_id AS resource, coalesce(outlook_object_id, outlook_item_id) AS mailbox, outlook_object_id IS NOT NULL AS "isResolved",
             coalesce(outlook_item_name, outlook_item_id) AS name
      FROM bridge_resource_mappings WHERE active = 1 ORDER BY name, id LIMIT $1`,
     [mostRooms],
   );
-  return rows;
 }
 
 interface MailboxChecks {

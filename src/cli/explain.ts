@@ -10,6 +10,7 @@ import { itemsOf, unreadableHint, unreadableText } from '../sync/store/readable-
 import { spanIn } from '../sync/report/item-words.ts';
 import { oneLine, paint, say, sayJson, table } from './terminal.ts';
 import { wholeNumber, withDatabase } from './with-database.ts';
+import { queryRows } from '../query.ts';
 
 /** The reservation in the booking system, in one room. */
 type Item = {
@@ -82,12 +83,12 @@ async function unknownReservation(db: Database, name: string): Promise<Invalid> 
 }
 
 async function readItems(db: Database, type: string, id: Id): Promise<Item[]> {
-  const { rows } = await db.query<Item>(
+  return await queryRows<Item>(
+    db,
     `SELECT i.resource_id, i.active, i.starts_at, i.ends_at, i.all_day, i.title, i.is_private, ${unreadableText('i')} AS unreadable
      FROM ${itemsOf('i', '$1', '$2::bigint', 'NULL')} ORDER BY i.resource_id LIMIT $3`,
     [type, id, mostRooms],
   );
-  return rows;
 }
 
 async function readHistories(

@@ -4,6 +4,7 @@ import type pg from 'pg';
 import type { DatabaseConfig } from '../config.ts';
 import { openSession, type OwnSession } from '../database.ts';
 import { Retryable } from '../errors.ts';
+import { queryValue } from '../query.ts';
 
 const everyMs = 200;
 const queryMs = 5_000;
@@ -20,11 +21,11 @@ export async function withLockWatch<T>(
   client: pg.Client,
   work: () => Promise<T>,
 ): Promise<T> {
-  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+  const pid = await queryValue<number>(client, 'SELECT pg_backend_pid() AS pid');
   const open = () => openSession(config, 'outlook-booking-sync adapter check', queryMs);
   const done = new AbortController();
   const state = { terminated: false };
-  const watch = watchWaiting(rows[0]!.pid, await open(), open, state, done.signal);
+  const watch = watchWaiting(pid, await open(), open, state, done.signal);
   try {
     return await work();
   } catch (error) {

@@ -8,6 +8,7 @@ import { recordCommand } from './audit.ts';
 import { paint, say, sayJson, table } from './terminal.ts';
 import { createKeys, resourceName } from '../sync/report/keys.ts';
 import { resourceNumber, withDatabase } from './with-database.ts';
+import { queryRows, queryValue } from '../query.ts';
 
 export const directions = ['both', 'booking_to_outlook', 'outlook_to_booking'] as const;
 
@@ -112,7 +113,8 @@ export async function removeMapping(
 export async function store(db: Queryable, pair: Pair): Promise<Done> {
   const { resourceId, mailbox, name, active, direction } = pair;
   try {
-    const { rows } = await db.query<{ done: Done }>(
+    return await queryValue<Done>(
+      db,
       `WITH way AS (SELECT CASE WHEN 'one-way' = ANY (bridge_abilities()) THEN 'booking_to_outlook' ELSE $5 END AS direction), same AS (
          SELECT * FROM bridge_resource_mappings WHERE resource_id = $1 AND lower(outlook_item_id) = lower($2)
          ORDER BY active DESC, id DESC LIMIT 1
@@ -130,7 +132,6 @@ export async function store(db: Queryable, pair: Pair): Promise<Done> {
                    ELSE 'unchanged' END AS done`,
       [resourceId, mailbox, name, active ? 1 : 0, direction],
     );
-    return rows[0]!.done;
   } catch (error) {
     if (sqlState(error) !== '23505') throw error;
     throw new Permanent(`Resource ${resourceId} or the mailbox ${mailbox} is already mapped.`, {
@@ -158,11 +159,11 @@ export async function readResources(db: Queryable): Promise<Resource[] | null> {
   );
   if (!known[0]!.known) return null;
   await db.query('SELECT bridge_number_resources()');
-  const { rows } = await db.query<Resource>(
+  return await queryRows<Resource>(
+    db,
     `SELECT resource_id AS id, bridge_key_of('', resource_id) AS key, name, building, active FROM bridge_resources ORDER BY name, resource_id LIMIT $1`,
     [mostResources],
   );
-  return rows;
 }
 
 /** Throws Invalid if the booking system lacks the resource of a pair. */

@@ -7,6 +7,7 @@ import { databaseFailure } from '../database.ts';
 import { Invalid, Retryable } from '../errors.ts';
 import { locks } from '../locks.ts';
 import { connecting, directClient } from './with-database.ts';
+import { queryValue } from '../query.ts';
 
 /**
  * Runs `work` on its own session under the lock of `migrate`. Throws Retryable if another process holds the lock for a minute;
@@ -37,10 +38,8 @@ async function waitForOthers(client: pg.Client, tell: Tell, signal: AbortSignal)
   const givesUpAt = Date.now() + 60_000;
   for (let announced = false; ; announced = true) {
     signal.throwIfAborted();
-    const { rows } = await client.query<{ ours: boolean }>(
-      `SELECT pg_try_advisory_lock(${locks.migrate}) AS ours`,
-    );
-    if (rows[0]!.ours) return;
+    const ours = await queryValue<boolean>(client, `SELECT pg_try_advisory_lock(${locks.migrate}) AS ours`);
+    if (ours) return;
     if (!announced) tell('Another migrate is running on this database; waiting for it.');
     if (Date.now() > givesUpAt)
       throw new Retryable('another migrate has been running on this database for a minute', {

@@ -23,6 +23,7 @@ import { attachCommand, command, migrateCommand as howToMigrate } from '../comma
 import { say } from './terminal.ts';
 import { readInstallation, storeAppearance } from '../sync/store/installation.ts';
 import { followMailboxes, sweepRooms } from '../sync/worker/sweep.ts';
+import { queryRows, queryValue } from '../query.ts';
 
 export interface Migrated {
   /** Names of the migrations of our own tables that were run now. */
@@ -72,10 +73,11 @@ export async function detach(config: BookingConfig, tell: Tell, signal: AbortSig
 
 /** Since when the bridge is detached; null: it is not, or our tables do not exist yet. */
 async function detachedNow(client: Queryable): Promise<string | null> {
-  const { rows } = await client.query<{ there: boolean }>(
+  const there = await queryValue<boolean>(
+    client,
     `SELECT to_regclass('public.bridge_settings') IS NOT NULL AS there`,
   );
-  return rows[0]!.there ? await readDetached(client) : null;
+  return there ? await readDetached(client) : null;
 }
 
 /** Runs `migrate` with the settings of the environment and prints its messages. Returns the exit code. */
@@ -346,7 +348,8 @@ export interface Taken {
 
 /** The existing relations with our names, sorted by name. Only meaningful before the bridge is installed. */
 export async function namesTaken(db: Queryable): Promise<Taken[]> {
-  const { rows } = await db.query<Taken>(
+  return await queryRows<Taken>(
+    db,
     `SELECT c.relname::text AS name, EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid
               AND a.attname IN ('source_bridge', 'target_bridge', 'bridge_from', 'bridge_type')) AS predecessor
      FROM pg_class c
@@ -354,7 +357,6 @@ export async function namesTaken(db: Queryable): Promise<Taken[]> {
      ORDER BY 1`,
     [ourNames()],
   );
-  return rows;
 }
 
 /** The texts of our migrations, in order. */

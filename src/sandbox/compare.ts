@@ -9,6 +9,7 @@ import type { TenantEvent } from './tenant/people.ts';
 import type { Tenant } from './tenant/tenant.ts';
 import type { Journalled } from './tenant/journal.ts';
 import type { Room } from './world.ts';
+import { queryRows } from '../query.ts';
 
 /** One item in one room. Times are UTC without a zone; of an all-day item its local midnights. */
 interface Shown {
@@ -23,12 +24,11 @@ interface Shown {
 
 /** The reservations that Outlook should show: active, inside the window, and not wholly covered by a higher priority. */
 async function readShown(db: Database, only: readonly Reservation[] | null): Promise<Shown[]> {
-  const { rows } = await db.query<Shown>(shownText, [
+  return await queryRows<Shown>(db, shownText, [
     only === null,
     only?.map(({ type }) => type) ?? [],
     only?.map(({ id }) => id) ?? [],
   ]);
-  return rows;
 }
 
 const shownText = `
