@@ -111,6 +111,8 @@ describe.skipIf(chromiumPath === null)('what is stuck, and what to do about it',
     await stage.desk.book(102, { from: stage.day(1, '10:00'), to: stage.day(1, '11:00') });
     await using page = await visit(stage.url);
     expect(await says(page, /refuses/)).toBe('Outlook refuses 1 room: Bystyresalen.');
+    const needsAttention = page.locator('#figures > div', { hasText: 'Needs attention' });
+    await needsAttention.getByText('1 room refused').waitFor();
     await page.getByRole('button', { name: /^Trouble 1/ }).click();
     expect(await page.locator('#rooms-body tr').count()).toBe(1);
   });

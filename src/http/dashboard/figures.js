@@ -94,17 +94,19 @@ function attention({ stats, rooms: all }) {
   const sum = (/** @type {'conflicts' | 'held'} */ field) =>
     all.reduce((count, room) => count + room[field], 0);
   const [conflicts, held] = [sum('conflicts'), sum('held')];
+  const refused = all.filter(({ active, health }) => active === 1 && health === 'refused').length;
   const parts = [
     failed > 0 && say('figure.failed', { n: failed }),
+    refused > 0 && say('figure.refused', { n: refused }),
     conflicts > 0 && counted(conflicts, 'conflict'),
     held > 0 && say('figure.held', { n: held }),
   ].filter((part) => part !== false);
-  const total = failed + conflicts + held;
+  const total = failed + refused + conflicts + held;
   return {
     label: say('figure.attention'),
     value: number(total),
     sub: total === 0 ? say('none') : parts.join(', '),
-    ...(total === 0 ? {} : { state: failed + held > 0 ? 'bad' : 'warn' }),
+    ...(total === 0 ? {} : { state: failed + refused + held > 0 ? 'bad' : 'warn' }),
   };
 }
 
