@@ -6,7 +6,7 @@ type TestDatabase = Awaited<ReturnType<typeof openTestDatabase>>;
 /** What a test can see of those before it. */
 const contents = async (db: TestDatabase) => ({
   rows: await db.query<{ name: string; rows: string }>(
-    `SELECT c.oid::regclass::text AS name, query_to_xml('SELECT * FROM ' || c.oid::regclass, true, true, '')::text AS rows
+    `SELECT c.oid::regclass::text AS name, query_to_xml(format('SELECT t::text AS row FROM %s t ORDER BY 1', c.oid::regclass), true, true, '')::text AS rows
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND n.nspname IN ('public', 'transitions')
      ORDER BY 1`,
   ),

@@ -210,7 +210,7 @@ test('HTTP/1.0 without a host gets nothing from an API without a key', async () 
     return (await socket.toArray()).map(String).join('').split('\r\n')[0];
   };
   expect(await say('GET /stats HTTP/1.0\r\n\r\n')).toContain('401');
-  expect(await say('GET /stats HTTP/1.1\r\nConnection: close\r\n\r\n')).toContain('401');
+  expect(await say('GET /stats HTTP/1.1\r\nConnection: close\r\n\r\n')).toContain('400');
   expect(await say('GET http://127.0.0.1/stats HTTP/1.0\r\n\r\n')).toContain('401');
   expect(await say('GET /stats HTTP/1.0\r\nHost: localhost\r\n\r\n')).toContain('200');
 });
