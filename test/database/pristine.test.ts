@@ -49,6 +49,11 @@ test('the next test gets the database of the last one with the rows, sequences a
   expect(again).toEqual(found);
 });
 
+test('a database with other statistics, as autovacuum collects them, is used again', async () => {
+  const { isSame } = await after(({ query }) => query('ANALYZE'));
+  expect(isSame).toBe(true);
+});
+
 test.each([
   ['switched off a trigger', 'ALTER TABLE bb_event DISABLE TRIGGER USER'],
   ['replaced a function', 'CREATE OR REPLACE FUNCTION bridge_wake() RETURNS void LANGUAGE sql AS $$ $$'],

@@ -6,12 +6,14 @@
 
 /**
  * SQL for the expression that names the state of all catalogs: a row that was added or changed has a later xmin, one that was removed is
- * missing. Those of the server are left out, because other tests change them, except what is ours in pg_database.
+ * missing. Those of the server are left out, because other tests change them, except what is ours in pg_database, and statistics,
+ * because autovacuum writes them, in the template as well.
  */
 const ofCatalogs = `
   SELECT 'SELECT concat_ws('', '', ' || string_agg(format('(SELECT concat_ws('' '', count(*), max(xmin::text::bigint)) FROM pg_catalog.%I)', relname), ', ')
     || ', (SELECT concat_ws('' '', datdba, datallowconn, datconnlimit, datacl) FROM pg_catalog.pg_database WHERE datname = current_database())) AS fingerprint'
-  FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind = 'r' AND NOT relisshared`;
+  FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind = 'r' AND NOT relisshared
+    AND relname NOT IN ('pg_statistic', 'pg_statistic_ext_data')`;
 
 /** SQL for a template that is complete: it keeps a copy of what its tables hold, and the function that restores it. */
 export const keepPristine = `
