@@ -12,7 +12,6 @@ import { openWorkPool, type Database } from '../database.ts';
 import type { Tell } from '../facts.ts';
 import type { Directory } from '../http/outlook.ts';
 import { every, runSchedules, type Job } from '../ops/schedule.ts';
-import { optimizeEarly } from '../optimize-early.ts';
 import { Wake } from '../ops/wake.ts';
 import { createOutlook } from '../outlook/events.ts';
 import { readInstallation, storeAppearance } from '../sync/store/installation.ts';
@@ -62,7 +61,6 @@ export async function createDaemon(
   tell: Tell,
   further: readonly Job[] = [],
 ): Promise<Daemon> {
-  optimizeEarly();
   await using opened = new AsyncDisposableStack(); // a failure below closes what was opened above
   const replica = randomUUID();
   const name = `bridge ${replica.slice(0, 8)}`;
