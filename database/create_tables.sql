@@ -1839,9 +1839,9 @@ $functions$;
   EXECUTE $functions$
 -- States of a reservation that may have been sent to Outlook and whose effect there is unknown (bridge_mappings.sent_states, oldest first).
 --
--- A create or a change is sent only after its state is stored here, so that the state is known after a lost answer or a `kill -9`. The fold stores
--- it with the change that it stores anyway; a daemon that is about to send another state stores it first (bridge_sending). A settlement
--- that knows what Outlook shows clears it.
+-- A create or a change is sent only after its state is stored here, so that the state is known after a lost answer or a `kill -9`. The
+-- fold stores it with the change that it stores anyway; a daemon that is about to send another state stores it first (bridge_sending).
+-- A settlement that knows what Outlook shows clears it.
 
 -- With this state as the last one, which is one of them already.
 CREATE OR REPLACE FUNCTION bridge_sent_again(sent jsonb, state jsonb) RETURNS jsonb LANGUAGE sql STABLE AS $again$
@@ -1866,7 +1866,8 @@ $others$;
 
 -- Stores states that are about to be sent. Returns the mappings that have not changed since they were read; their revision is one
 -- higher now. Throws BR001 if the lease was lost.
-CREATE OR REPLACE FUNCTION bridge_sending(room_id integer, epoch bigint, wanted jsonb) RETURNS jsonb LANGUAGE plpgsql AS $sending$
+CREATE OR REPLACE FUNCTION bridge_sending(room_id integer, epoch bigint, wanted jsonb) RETURNS jsonb LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $sending$
 DECLARE
   stored jsonb;
 BEGIN
@@ -4516,7 +4517,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '205ac13b3eae022b657db28c0531aa5d85b358d41928b32ed6bee9b745979ee5 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'e51039b6cbd620e5c7bfbad264cb04ef613d995810d03967423c08e1b2599788 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

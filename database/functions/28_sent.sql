@@ -1,8 +1,8 @@
 -- States of a reservation that may have been sent to Outlook and whose effect there is unknown (bridge_mappings.sent_states, oldest first).
 --
--- A create or a change is sent only after its state is stored here, so that the state is known after a lost answer or a `kill -9`. The fold stores
--- it with the change that it stores anyway; a daemon that is about to send another state stores it first (bridge_sending). A settlement
--- that knows what Outlook shows clears it.
+-- A create or a change is sent only after its state is stored here, so that the state is known after a lost answer or a `kill -9`. The
+-- fold stores it with the change that it stores anyway; a daemon that is about to send another state stores it first (bridge_sending).
+-- A settlement that knows what Outlook shows clears it.
 
 -- With this state as the last one, which is one of them already.
 CREATE OR REPLACE FUNCTION bridge_sent_again(sent jsonb, state jsonb) RETURNS jsonb LANGUAGE sql STABLE AS $again$
@@ -27,7 +27,8 @@ $others$;
 
 -- Stores states that are about to be sent. Returns the mappings that have not changed since they were read; their revision is one
 -- higher now. Throws BR001 if the lease was lost.
-CREATE OR REPLACE FUNCTION bridge_sending(room_id integer, epoch bigint, wanted jsonb) RETURNS jsonb LANGUAGE plpgsql AS $sending$
+CREATE OR REPLACE FUNCTION bridge_sending(room_id integer, epoch bigint, wanted jsonb) RETURNS jsonb LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $sending$
 DECLARE
   stored jsonb;
 BEGIN

@@ -136,6 +136,31 @@ test('a state that is about to be sent is stored unless the mapping has changed 
   assert.equal(after!.revision, row!.revision + 1);
 });
 
+test('states that are about to be sent are stored without a read of all mappings', async () => {
+  await using db = await retitled();
+  await db.query('UPDATE bridge_mappings SET due_at = now(), revision = revision + 1');
+  await db.query('UPDATE bridge_room_state SET push_due_at = now()');
+  await take(db.pool);
+  const [row] = await rows(db);
+  const sending = JSON.stringify([{ id: row!.id, revision: row!.revision, state: { title: 'X' } }]);
+  const epoch = await epochOf(db, 1);
+  const session = await db.pool.connect();
+  const scans = async () =>
+    (
+      await session.query<{ seq_scan: string }>(
+        `SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'bridge_mappings'`,
+      )
+    ).rows[0]!.seq_scan;
+  // the counts of a session are reported, and start again, between its transactions only
+  await session.query('BEGIN');
+  const before = await scans();
+  await session.query('SELECT bridge_sending(1, $1, $2)', [epoch, sending]);
+  const after = await scans();
+  await session.query('ROLLBACK');
+  session.release();
+  assert.equal(after, before);
+});
+
 describe('after the loss of a lease session', () => {
   const doubt = async (db: TestDatabase, sentOf: readonly object[]) => {
     const session = await db.pool.connect();
