@@ -3433,8 +3433,9 @@ BEGIN
       is_organizer = a."isOrganizer", ical_uid = a."iCalUId", original_start = a."originalStart", series_master_id = a."seriesMasterId", off_pattern = false,
       sync_status = 'pending', event_intent = NULL, removing = false, waits_for = NULL, conflict = NULL, error_message = NULL, hint = NULL, due_at = now(), lane = a.lane,
       generation = m.generation + 1, -- should it need an event of its own again
+      -- an older daemon does not say whether it was created
       unrecorded_creates = CASE WHEN NOT a."notCreated" THEN array_remove(m.unrecorded_creates, m.generation)
-        WHEN m.outlook_event_id IS NULL THEN bridge_with_create(m.unrecorded_creates, m.generation) ELSE m.unrecorded_creates END,
+        WHEN a."notCreated" AND m.outlook_event_id IS NULL THEN bridge_with_create(m.unrecorded_creates, m.generation) ELSE m.unrecorded_creates END,
       attempt = 0, revision = m.revision + 1, updated_at = now()
     FROM jsonb_to_recordset(attached) AS a (id bigint, "eventId" text, kept boolean, "outlookBase" jsonb, agreement text, "bookingBase" jsonb, news text,
       lane smallint, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text, "notCreated" boolean)
@@ -4517,7 +4518,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'e51039b6cbd620e5c7bfbad264cb04ef613d995810d03967423c08e1b2599788 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'b2ce0007a34dfe026b9055f0d842dde2368579d08a07f98cb2255d52780158d2 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

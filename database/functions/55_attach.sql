@@ -52,8 +52,9 @@ BEGIN
       is_organizer = a."isOrganizer", ical_uid = a."iCalUId", original_start = a."originalStart", series_master_id = a."seriesMasterId", off_pattern = false,
       sync_status = 'pending', event_intent = NULL, removing = false, waits_for = NULL, conflict = NULL, error_message = NULL, hint = NULL, due_at = now(), lane = a.lane,
       generation = m.generation + 1, -- should it need an event of its own again
+      -- an older daemon does not say whether it was created
       unrecorded_creates = CASE WHEN NOT a."notCreated" THEN array_remove(m.unrecorded_creates, m.generation)
-        WHEN m.outlook_event_id IS NULL THEN bridge_with_create(m.unrecorded_creates, m.generation) ELSE m.unrecorded_creates END,
+        WHEN a."notCreated" AND m.outlook_event_id IS NULL THEN bridge_with_create(m.unrecorded_creates, m.generation) ELSE m.unrecorded_creates END,
       attempt = 0, revision = m.revision + 1, updated_at = now()
     FROM jsonb_to_recordset(attached) AS a (id bigint, "eventId" text, kept boolean, "outlookBase" jsonb, agreement text, "bookingBase" jsonb, news text,
       lane smallint, "isOrganizer" boolean, "iCalUId" text, "originalStart" timestamptz, "seriesMasterId" text, "notCreated" boolean)

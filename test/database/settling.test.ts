@@ -415,3 +415,35 @@ describe('comparing a room', () => {
     );
   });
 });
+
+test.for([
+  ['from a daemon of the previous version, which does not say whether a create made it,', null, [4]],
+  ['that a create of the mapping made', false, []],
+  ['that another made', true, [4, 0]],
+] as const)(
+  'an event %s is attached: the generations without an event on record are right',
+  async ([, notCreated, creates]) => {
+    await using db = await open();
+    await db.query(event(1));
+    await fold(db);
+    await db.query(`UPDATE bridge_mappings SET unrecorded_creates = '{4}', generation = $1`, [
+      notCreated === false ? 4 : 0,
+    ]);
+    await take(db.pool);
+    const [row] = await rows(db);
+    const pair = {
+      id: row!.id,
+      was: null,
+      eventId: 'event-1',
+      kept: false,
+      lane: 0,
+      isOrganizer: true,
+      notCreated,
+    };
+    await db.query('SELECT bridge_attach(1, $1, $2)', [await epochOf(db, 1), JSON.stringify([pair])]);
+    assert.deepEqual(
+      await db.query('SELECT outlook_event_id AS event, unrecorded_creates AS creates FROM bridge_mappings'),
+      [{ event: 'event-1', creates }],
+    );
+  },
+);
