@@ -12,19 +12,18 @@ if (Number.parseInt(process.versions.node) < 24) {
   process.exit(64);
 }
 
-// A small young generation and slow heap growth halve the daemon's memory without a measurable cost. One thread of V8 beside the main
-// one instead of four: each keeps the memory of the largest function that it has compiled (10 MB together). V8 reads these flags
-// only at start, so the process replaces itself (execve) and keeps its id.
-const memoryFlags = ['--max-semi-space-size=2', '--heap-growing-percent=20', '--v8-pool-size=1'];
+// A small young generation and slow heap growth halve the daemon's memory without a measurable cost. V8 reads these flags only
+// at start, so the process replaces itself (execve) and keeps its id.
+const heapFlags = ['--max-semi-space-size=2', '--heap-growing-percent=20'];
 const serves = (process.argv[2] ?? 'serve') === 'serve' && process.platform !== 'win32';
 const cacheFolder = fileURLToPath(new URL('../node_modules/.cache/outlook-booking-sync', import.meta.url));
 const restart = (env: NodeJS.ProcessEnv) =>
   process.execve?.(
     process.execPath,
-    [process.execPath, ...new Set([...process.execArgv, ...memoryFlags]), ...process.argv.slice(1)],
+    [process.execPath, ...new Set([...process.execArgv, ...heapFlags]), ...process.argv.slice(1)],
     { NODE_COMPILE_CACHE: cacheFolder, ...process.env, ...env },
   );
-if (serves && !memoryFlags.every((flag) => process.execArgv.includes(flag))) restart({});
+if (serves && !heapFlags.every((flag) => process.execArgv.includes(flag))) restart({});
 
 // Node caches the stripped and compiled files, so later starts are faster. It ignores a folder that is not writable.
 enableCompileCache(cacheFolder);

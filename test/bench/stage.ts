@@ -164,7 +164,7 @@ export interface BenchDaemon extends AsyncDisposable {
 }
 
 /** As `main.ts` restarts itself. */
-const startFlags = ['--max-semi-space-size=2', '--heap-growing-percent=20', '--v8-pool-size=1'];
+const startFlags = ['--max-semi-space-size=2', '--heap-growing-percent=20'];
 
 /** Starts `bench-daemon.child.ts` as `npm start` does; resolves when it hears. */
 export async function startDaemon(env: Environment): Promise<BenchDaemon> {
