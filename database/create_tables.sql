@@ -2858,9 +2858,7 @@ BEGIN
             i.active, i.state, NULL, i.in_window, i.cover[1], i.cover[2], i.ends_at <= now(), false))
       INTO mapping_id, present_, priority, begins, ends, digest, state, room_id, is_ready, answer
       FROM bridge_mappings m
-      CROSS JOIN LATERAL (
-        SELECT o.id FROM bridge_resource_mappings o
-        WHERE o.resource_id >= m.resource_id AND o.resource_id <= m.resource_id AND o.active = 1 ORDER BY o.resource_id LIMIT 1) r
+      CROSS JOIN LATERAL bridge_active_room(m.resource_id) r
       JOIN bridge_room_state s ON s.resource_mapping_id = r.id
       -- The view is read for a free room only, because bridge_lease reads it again for others: it comes after the room, which it names.
       CROSS JOIN LATERAL bridge_read_one(waiting.kind, waiting.id, CASE WHEN s.lease_owner IS NULL THEN m.priority_level END, past_days, future_days) i
@@ -4518,7 +4516,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'b2ce0007a34dfe026b9055f0d842dde2368579d08a07f98cb2255d52780158d2 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '57fbaadc79b1559df7d2272bff3b698fae3eff94d73348d7f86618ee49b29cc1 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

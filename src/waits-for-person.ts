@@ -1,4 +1,4 @@
-/** What waits for a person, as conditions in SQL. `m`: the mapping, `d`: the removal. */
+/** What waits for a person, and what is under way, as conditions in SQL. `m`: the mapping, `d`: the removal. */
 
 /** A conflict that waits for a person; removals that the brake holds are listed by themselves. */
 export const isOpenConflict = `m.sync_status = 'conflict' AND m.conflict ->> 'kind' <> 'gone'`;
@@ -9,3 +9,6 @@ export const isOpenConflict = `m.sync_status = 'conflict' AND m.conflict ->> 'ki
  */
 export const isHeld = `m.sync_status = 'conflict' AND coalesce(m.conflict ->> 'kind', 'gone') = 'gone'
   AND d.released_at IS NULL AND d.applied_at IS NULL`;
+
+/** Mapping `m` is to be worked on; one that has failed and is tried again slowly counts as failed. */
+export const isUnderWay = `m.due_at IS NOT NULL AND m.sync_status <> 'error'`;

@@ -103,9 +103,7 @@ BEGIN
             i.active, i.state, NULL, i.in_window, i.cover[1], i.cover[2], i.ends_at <= now(), false))
       INTO mapping_id, present_, priority, begins, ends, digest, state, room_id, is_ready, answer
       FROM bridge_mappings m
-      CROSS JOIN LATERAL (
-        SELECT o.id FROM bridge_resource_mappings o
-        WHERE o.resource_id >= m.resource_id AND o.resource_id <= m.resource_id AND o.active = 1 ORDER BY o.resource_id LIMIT 1) r
+      CROSS JOIN LATERAL bridge_active_room(m.resource_id) r
       JOIN bridge_room_state s ON s.resource_mapping_id = r.id
       -- The view is read for a free room only, because bridge_lease reads it again for others: it comes after the room, which it names.
       CROSS JOIN LATERAL bridge_read_one(waiting.kind, waiting.id, CASE WHEN s.lease_owner IS NULL THEN m.priority_level END, past_days, future_days) i

@@ -4,7 +4,7 @@
  */
 import type { Queryable } from '../database.ts';
 import { queryRow } from '../query.ts';
-import { isHeld, isOpenConflict } from '../waits-for-person.ts';
+import { isHeld, isOpenConflict, isUnderWay } from '../waits-for-person.ts';
 import type { Alert } from './alert-types.ts';
 import { alertsOf, type Read, type ReasonOptions } from './reason-words.ts';
 
@@ -45,7 +45,7 @@ const reasonsText = `
   ), late AS (
     SELECT count(*) AS n, min(least(m.changed_at, m.noticed_at)) AS oldest, array_agg(DISTINCT room.name) AS rooms
     FROM bridge_mappings m JOIN room ON room.resource_id = m.resource_id
-    WHERE m.due_at IS NOT NULL AND m.sync_status <> 'error' AND least(m.changed_at, m.noticed_at) < now() - $1 * interval '1 minute'
+    WHERE ${isUnderWay} AND least(m.changed_at, m.noticed_at) < now() - $1 * interval '1 minute'
       AND room.health NOT IN ('refused', 'waiting', 'held')
   ), parked AS (
     SELECT m.error_message, m.updated_at, room.name FROM bridge_mappings m JOIN room ON room.resource_id = m.resource_id

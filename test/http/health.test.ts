@@ -60,7 +60,7 @@ test('not ready while detached, with the command that attaches, whatever the fir
   api.tell({ fact: 'listening', heard: true, reason: '' });
   const error = 'relation "public.bridge_items" does not exist';
   api.tell({ fact: 'outage', side: 'booking', error, hint: `Run: ${migrateCommand}`, refused: false });
-  await api.db.query(`INSERT INTO bridge_settings (name, value) VALUES ('detached', '2031-05-04T10:00:00Z')`);
+  await api.db.query(`INSERT INTO bridge_settings (name, value) VALUES ('detached', now()::text)`);
   const { status, body } = await api.call('GET', '/ready');
   expect([status, body['hint']]).toEqual([503, `Run: ${attachCommand}`]);
 });

@@ -4,8 +4,8 @@ import { queryPage, queryRow, queryRows, queryValue } from '../../query.ts';
 import { failingAs } from '../store/failing.ts';
 import { itemsOf } from '../store/readable-items.ts';
 import { broughtOver, type Percentiles } from './activity.ts';
-import { isOpenConflict } from '../../waits-for-person.ts';
-import { heldByResource, isUnderWay, mappingColumns, mappingError } from '../store/mapping-sql.ts';
+import { isOpenConflict, isUnderWay } from '../../waits-for-person.ts';
+import { heldByResource, mappingColumns, mappingError } from '../store/mapping-sql.ts';
 import type { MappingReport } from './mapping-reports.ts';
 
 export const syncStatuses = [

@@ -3,8 +3,8 @@ import type { Database, Queryable } from '../../database.ts';
 import { queryRows } from '../../query.ts';
 import { roomSettingColumns, type RoomSettings } from '../../room-settings.ts';
 import { failingAs } from '../store/failing.ts';
-import { isOpenConflict } from '../../waits-for-person.ts';
-import { heldByResource, isUnderWay } from '../store/mapping-sql.ts';
+import { isOpenConflict, isUnderWay } from '../../waits-for-person.ts';
+import { heldByResource } from '../store/mapping-sql.ts';
 
 export interface RoomReport extends RoomSettings {
   readonly id: number;

@@ -16,9 +16,6 @@ export const reasonOf = (m: string | null, item: string) => ({
 /** The same as columns, with item `i`. */
 export const mappingError = `${reasonOf('m', 'i').message} AS error_message, ${reasonOf('m', 'i').hint} AS hint`;
 
-/** Mapping `m` is to be worked on; one that has failed and is tried again slowly counts as failed. */
-export const isUnderWay = `m.due_at IS NOT NULL AND m.sync_status <> 'error'`;
-
 /** Why requested work on mapping `m` is not done: its error, else, while it is due, that of its room `s`. */
 export const workError = `
   coalesce(m.error_message, CASE WHEN m.due_at IS NOT NULL THEN s.error_message END) AS error,

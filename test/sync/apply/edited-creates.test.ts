@@ -2,41 +2,13 @@
 import { describe, expect, test } from 'vitest';
 import { Retryable } from '../../../src/errors.ts';
 import type { Item } from '../../../src/item.ts';
-import { failed } from '../outlook-in-memory.ts';
+import { endsOf, tryAgain, type End } from '../lost-answers.ts';
 import { at, conflicts, heard, open, room, titles, type Rooms } from '../two-way-world.ts';
 
 const policies = ['booking', 'outlook', 'newest', 'ask'] as const;
-const lostAnswer = () => failed(new Retryable('the answer was lost', { reach: 'item', ambiguous: true }));
 
 /** The next creates are carried out, and this ends them. */
-const ends = {
-  'the answer is lost': async (w: Rooms, booking: () => Promise<unknown>) => {
-    w.outlook.fail((write, apply) => (write.do === 'create' ? (apply(), lostAnswer()) : null));
-    await booking();
-    await w.settle();
-    w.outlook.fail(null);
-  },
-  'the daemon is killed': async (w: Rooms, booking: () => Promise<unknown>) => {
-    w.outlook.fail((_, apply) => {
-      apply();
-      throw new Error('killed');
-    });
-    await booking();
-    for (const taken of (await w.take()).rooms) await expect(w.drainOne(taken)).rejects.toThrow('killed');
-    await w.die();
-    w.outlook.fail(null);
-  },
-};
-type End = keyof typeof ends;
-
-/** What waits for another try is due. */
-async function again(w: Rooms): Promise<void> {
-  await w.db.query(
-    'UPDATE bridge_mappings SET due_at = now(), revision = revision + 1 WHERE due_at IS NOT NULL',
-  );
-  await w.db.query('UPDATE bridge_room_state SET push_due_at = now(), push_lane = 0');
-  await w.settle();
-}
+const ends = endsOf(({ do: kind }) => kind === 'create');
 
 const book = (w: Rooms) => () =>
   w.desk.book(101, { title: 'Choir', from: w.day(3, '18:00'), to: w.day(3, '20:00') });
@@ -79,7 +51,7 @@ describe.each(policies)('with CONFLICT_POLICY %s', (conflict) => {
       await using w = await open({ conflict });
       await edited(w, end, edit);
       await heard(w);
-      await again(w);
+      await tryAgain(w);
       await expectOnce(w, edit);
     });
 
@@ -88,7 +60,7 @@ describe.each(policies)('with CONFLICT_POLICY %s', (conflict) => {
       await edited(w, end, { description: 'Bring chairs' });
       await retitle(w, 'Orchestra');
       await heard(w);
-      await again(w);
+      await tryAgain(w);
       await expectOnce(w, { title: 'Orchestra', description: 'Bring chairs' });
     });
 
@@ -97,7 +69,7 @@ describe.each(policies)('with CONFLICT_POLICY %s', (conflict) => {
       await edited(w, end, { title: 'Quartet' });
       await retitle(w, 'Orchestra');
       await heard(w);
-      await again(w);
+      await tryAgain(w);
       if (conflict === 'ask')
         expect(await conflicts(w)).toMatchObject([{ kind: 'fields', fields: ['title'] }]);
       else await expectOnce(w, { title: conflict === 'outlook' ? 'Quartet' : 'Orchestra' });
@@ -108,7 +80,7 @@ describe.each(policies)('with CONFLICT_POLICY %s', (conflict) => {
       await edited(w, end, { title: 'Quartet' });
       await w.db.query('UPDATE bb_event SET active = 0');
       await heard(w);
-      await again(w);
+      await tryAgain(w);
       expect(w.outlook.in(room)).toEqual([]);
       expect(await conflicts(w)).toEqual([]);
     });
@@ -118,7 +90,7 @@ describe.each(policies)('with CONFLICT_POLICY %s', (conflict) => {
       await ends[end](w, book(w));
       await retitle(w, 'Orchestra');
       await heard(w);
-      await again(w);
+      await tryAgain(w);
       await expectOnce(w, { title: 'Orchestra' });
     });
   });
@@ -135,7 +107,7 @@ test('several creates are lost, each with another title: none of them is an edit
       await w.db.query('UPDATE bridge_mappings SET due_at = now()');
     });
   await heard(w);
-  await again(w);
+  await tryAgain(w);
   await expectOnce(w, { title: 'Quartet' });
 });
 
@@ -192,7 +164,7 @@ describe('it is no edit', () => {
     const [event] = w.outlook.in(room);
     w.outlook.alter(event!.id, { transactionId: null });
     w.outlook.edit(event!.id, { title: 'Quartet' });
-    await again(w);
+    await tryAgain(w);
     expect((await w.reserved())[0]!.item.title).toBe('Choir');
   });
 
@@ -204,7 +176,7 @@ describe('it is no edit', () => {
     const [event] = w.outlook.in(room);
     w.outlook.alter(event!.id, { lastModifiedAt: event!.createdAt });
     w.outlook.edit(event!.id, { title: 'Choir of' });
-    await again(w);
+    await tryAgain(w);
     expect((await w.reserved())[0]!.item.title).toBe('Choir of the cathedral');
   });
 });
@@ -225,7 +197,7 @@ async function lostWithItsSession(w: Rooms, meanwhile: (id: number) => Promise<u
   ];
   await w.db.query('SELECT bridge_doubt_rooms($1, gen_random_uuid(), $2)', [[roomId], JSON.stringify(sent)]);
   await heard(w);
-  await again(w);
+  await tryAgain(w);
 }
 
 describe('the record of the create is lost with the session of its daemon, which stores it again', () => {

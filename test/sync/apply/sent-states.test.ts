@@ -1,43 +1,13 @@
 /** What was sent without an answer is known afterwards: Outlook showing it is no edit of a person (database/functions/28_sent.sql). */
 import { describe, expect, test } from 'vitest';
-import { Retryable } from '../../../src/errors.ts';
 import type { Item } from '../../../src/item.ts';
-import { failed } from '../outlook-in-memory.ts';
+import { endsOf, tryAgain, type End } from '../lost-answers.ts';
 import { at, heard, open, room, shown, titles, type Rooms } from '../two-way-world.ts';
 
 const policies = ['booking', 'outlook', 'newest', 'ask'] as const;
 
-const lostAnswer = () => failed(new Retryable('the answer was lost', { reach: 'item', ambiguous: true }));
-
 /** The next changes are carried out, and this ends them. */
-const ends = {
-  'the answer is lost': async (w: Rooms, change: () => Promise<unknown>) => {
-    w.outlook.fail((write, apply) => (write.do === 'remove' ? null : (apply(), lostAnswer())));
-    await change();
-    await w.settle();
-    w.outlook.fail(null);
-  },
-  'the daemon is killed': async (w: Rooms, change: () => Promise<unknown>) => {
-    w.outlook.fail((_, apply) => {
-      apply();
-      throw new Error('killed');
-    });
-    await change();
-    for (const taken of (await w.take()).rooms) await expect(w.drainOne(taken)).rejects.toThrow('killed');
-    await w.die();
-    w.outlook.fail(null);
-  },
-};
-type End = keyof typeof ends;
-
-/** What waits for another try is due. */
-async function again(w: Rooms): Promise<void> {
-  await w.db.query(
-    'UPDATE bridge_mappings SET due_at = now(), revision = revision + 1 WHERE due_at IS NOT NULL',
-  );
-  await w.db.query('UPDATE bridge_room_state SET push_due_at = now(), push_lane = 0');
-  await w.settle();
-}
+const ends = endsOf(({ do: kind }) => kind !== 'remove');
 
 const clerk = {
   retitles: (w: Rooms, title: string) => () => w.db.query('UPDATE bb_event SET name = $1', [title]),
@@ -66,7 +36,7 @@ describe.each(policies)('with CONFLICT_POLICY %s', (conflict) => {
       expect(w.outlook.titles(room)).toEqual(['Band']);
       await clerk.retitles(w, title)();
       await heard(w);
-      await again(w);
+      await tryAgain(w);
       expect(await titles(w)).toEqual({ booking: [title], outlook: [title] });
       expect(await w.mapping(reservation)).toMatchObject({
         sync_status: 'synced',
@@ -82,7 +52,7 @@ describe.each(policies)('with CONFLICT_POLICY %s', (conflict) => {
       expect(inOutlook(w).startsAt).toBe(at(3, '15:00'));
       await clerk.moves(w, '18:00', '20:00')();
       await heard(w);
-      await again(w);
+      await tryAgain(w);
       expect(inOutlook(w)).toEqual(before);
       expect((await w.reserved())[0]!.item).toEqual(before);
     });
@@ -94,7 +64,7 @@ describe.each(policies)('with CONFLICT_POLICY %s', (conflict) => {
       w.outlook.edit(event.id, { description: 'Bring chairs' });
       await clerk.retitles(w, 'Orchestra')();
       await heard(w);
-      await again(w);
+      await tryAgain(w);
       expect(inOutlook(w)).toMatchObject({ title: 'Orchestra', description: 'Bring chairs' });
       expect((await w.reserved())[0]!.item).toEqual(inOutlook(w));
     });
@@ -111,7 +81,7 @@ describe.each(policies)('with CONFLICT_POLICY %s', (conflict) => {
     w.outlook.edit(w.outlook.in(room)[0]!.id, { title: 'Orchestra' });
     await clerk.retitles(w, 'Choir')();
     await heard(w);
-    await again(w);
+    await tryAgain(w);
     expect(await titles(w)).toEqual({ booking: ['Choir'], outlook: ['Choir'] });
   });
 
@@ -122,7 +92,7 @@ describe.each(policies)('with CONFLICT_POLICY %s', (conflict) => {
     await ends['the daemon is killed'](w, clerk.retitles(w, 'Orchestra'));
     await clerk.retitles(w, 'Choir')();
     await heard(w);
-    await again(w);
+    await tryAgain(w);
     expect(await titles(w)).toEqual({ booking: ['Choir'], outlook: ['Choir'] });
   });
 
@@ -134,7 +104,7 @@ describe.each(policies)('with CONFLICT_POLICY %s', (conflict) => {
       );
       await clerk.retitles(w, 'Band')();
       await heard(w);
-      await again(w);
+      await tryAgain(w);
       const { booking, outlook } = await titles(w);
       expect(new Set([...booking, ...outlook])).toEqual(new Set(['Band']));
       expect(outlook).toHaveLength(booking.length);
@@ -197,7 +167,7 @@ test.each(Object.keys(ends) as End[])(
     w.outlook.edit(event.id, { title: 'Orchestra' });
     await clerk.retitles(w, 'Quartet')();
     await heard(w);
-    await again(w);
+    await tryAgain(w);
     expect(await titles(w)).toEqual({ booking: ['Orchestra'], outlook: ['Orchestra'] });
     // ... and the next one, to the title that was sent then
     w.outlook.edit(event.id, { title: 'Band' });
