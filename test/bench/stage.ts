@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import pg from 'pg';
 import { request } from 'undici';
 import type { Environment } from '../../src/config.ts';
-import { openPool, type Database } from '../../src/database.ts';
+import { openPool, type Database, type Queryable } from '../../src/database.ts';
 import { startPostgres } from '../../src/sandbox/postgres.ts';
 import { fillDatabase } from '../support/templates.ts';
 import type { Accepted, Count } from './accepting-server.child.ts';
@@ -101,17 +101,21 @@ export async function addDatabase(
 /** Maps so many rooms, and makes `bookEvents` possible. */
 export async function addRooms(pool: Database, rooms: number): Promise<void> {
   await pool.query(booking);
-  await pool.query(
-    `INSERT INTO bb_resource (id, name, activity_id, rescategory_id, sort)
-     SELECT $1::int + n, 'Room ' || n, 3, 1, 1 FROM generate_series(0, $2::int - 1) n`,
-    [firstRoom, rooms],
-  );
+  await addResources(pool, rooms);
   await pool.query(
     `INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id, outlook_item_name)
      SELECT $1::int + n, 'room-' || n || '@bench.example', 'Room ' || n FROM generate_series(0, $2::int - 1) n`,
     [firstRoom, rooms],
   );
 }
+
+/** Adds so many rooms to PorticoEstate's tables. */
+export const addResources = (db: Queryable, rooms: number) =>
+  db.query(
+    `INSERT INTO bb_resource (id, name, activity_id, rescategory_id, sort)
+     SELECT $1::int + n, 'Room ' || n, 3, 1, 1 FROM generate_series(0, $2::int - 1) n`,
+    [firstRoom, rooms],
+  );
 
 /**
  * Books so many events, one after the other as clerks do (the event, then its room), in one transaction; none lies on
