@@ -9,8 +9,10 @@ import { readEnv, toBookingConfig, type BookingConfig, type WakeMode } from '../
 import { Permanent } from '../errors.ts';
 import { tryExisting } from './adapter-existing.ts';
 import { checkPlans } from './adapter-plans.ts';
+import { checkReach } from './adapter-reach.ts';
 import { checkRows, checkTimes } from './adapter-rows.ts';
 import { checkShape } from './adapter-shape.ts';
+import { undone } from './adapter-slots.ts';
 import { attempt, stageAdapter, stageOurs } from './adapter-stage.ts';
 import { tryFunctions } from './adapter-trial.ts';
 import { checkWatched } from './adapter-watched.ts';
@@ -68,10 +70,12 @@ export async function checkAdapter(
           await stageAdapter(client, folder, 'locking', report, signal);
           await runCheck(client, 'plans', report, () => checkPlans(client, report));
           await runCheck(client, 'triggers', report, () => checkWatched(client, folder, report));
+          await runCheck(client, 'triggers', report, () => undone(client, () => checkReach(client, report)));
           const { known } = await readAbilities(client);
           if (known.has('one-way')) return;
           await runCheck(client, 'functions', report, () =>
-            tryFunctions(client, config.timezone, known, report),
+            // undone, so that the next check finds no locks of it
+            undone(client, () => tryFunctions(client, config.timezone, known, report)),
           );
           await runCheck(client, 'functions', report, () => tryExisting(client, known, report));
         });

@@ -8,6 +8,7 @@ import type { Ability } from '../abilities.ts';
 import { sqlState } from '../database.ts';
 import type { Id } from '../id.ts';
 import { attempt } from './adapter-stage.ts';
+import { writtenRows } from './adapter-trial.ts';
 import type { Report } from './doctor-findings.ts';
 import { queryValue } from '../query.ts';
 
@@ -54,11 +55,51 @@ export async function tryExisting(
         values: [type, id, 'Adapter check'],
       },
     ];
+    await tryLock(client, { type, id }, report);
     for (const call of calls) await tryCall(client, call, { type, id }, report);
   }
 }
 
 type Key = Pick<Sample, 'type' | 'id'>;
+
+/** The locks of rows or of their tables that this transaction has; FOR UPDATE takes RowShareLock on its table. */
+const locks = `SELECT count(*)::integer AS held FROM pg_locks WHERE pid = pg_backend_pid() AND granted
+  AND (locktype = 'advisory' OR (locktype = 'relation' AND mode IN ('RowShareLock', 'RowExclusiveLock')
+    AND relation NOT IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname LIKE 'bridge\\_%')))`;
+
+/** An empty change must lock the reservation and write nothing. Needs a transaction that holds no such locks yet. */
+async function tryLock(client: pg.Client, { type, id }: Key, report: Report): Promise<void> {
+  const observe = async () => ({
+    held: await queryValue<number>(client, locks),
+    written: await writtenRows(client),
+  });
+  await client.query('SAVEPOINT empty_change');
+  const before = await observe();
+  const error = await attempt(client, "SELECT bridge_change_item($1, $2::bigint, '{}')", [type, id]);
+  const after = await observe();
+  await client.query('ROLLBACK TO empty_change; RELEASE empty_change');
+  if (error !== null)
+    report(
+      'problem',
+      'functions',
+      `bridge_change_item of ${type}/${id} with an empty change failed: ${failureInWords(error)}.`,
+      "After locking the row: IF change = '{}' THEN RETURN '{}'; END IF;",
+    );
+  else if (after.written.changed + after.written.deleted > before.written.changed + before.written.deleted)
+    report(
+      'problem',
+      'functions',
+      `bridge_change_item of ${type}/${id} with an empty change writes to the booking system.`,
+      "After locking the row: IF change = '{}' THEN RETURN '{}'; END IF;",
+    );
+  else if (after.held === before.held)
+    report(
+      'problem',
+      'functions',
+      `bridge_change_item of ${type}/${id} with an empty change does not lock the reservation.`,
+      'First read its row with FOR UPDATE; a change of the booking system at the same time would be lost otherwise.',
+    );
+}
 
 async function tryCall(client: pg.Client, call: Call, key: Key, report: Report): Promise<void> {
   const one = `${key.type}/${key.id}`;

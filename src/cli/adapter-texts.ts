@@ -25,9 +25,7 @@ export function adapterTexts(guess: Guess, values: readonly string[]): Readonly<
     ...(guess.rooms === null ? {} : { '11_resources.sql': resources(guess.rooms) }),
     '20_functions.sql': functions(guess, type, values),
     '30_watch.sql': watch(guess, type),
-    '40_defaults.sql': `INSERT INTO public.bridge_settings (name, value) VALUES ('reservation_types', ${type})
-ON CONFLICT (name) DO UPDATE SET value = excluded.value;
-`,
+    '40_defaults.sql': defaults(guess, type),
     '90_uninstall.sql': uninstall,
   };
 }
@@ -104,6 +102,22 @@ SELECT ${type}::text AS reservation_type,
 FROM ${isNarrow ? `${table} k\nJOIN ${table} b ON ${of('b', id)} = ${of('k', id)}::bigint AND ${of('k', id)} = ANY (ARRAY[${of('b', id)}])` : `${table} b`}${link === null ? '' : `\nJOIN ${tableName(`${link.schema}.${link.table}`)} l ON ${of('l', link)} = ${of('b', id)}`}${isNumber(id) ? '' : `\n${numberOf('k', type, of('b', id), id)}`}${room === null || isNumber(room) ? '' : `\n${numberOf('c', "''", roomAt, room)}`}
 CROSS JOIN (SELECT ${zone} AS value OFFSET 0) z -- once per query
 CROSS JOIN LATERAL (SELECT ${instant(guess, 'starts', 'z.value')} AS starts_at, ${instant(guess, 'ends', 'z.value')} AS ends_at) t${scheduled.length === 0 ? '' : `\nWHERE ${scheduled.map((column) => `${of('b', column)} IS NOT NULL`).join(' AND ')}`};
+`;
+}
+
+/** The settings, with the abilities that the guessed columns lack. */
+function defaults({ room, link, title, description, private: secret }: Guess, type: string): string {
+  const lacks = [
+    ...(room !== null && link === null ? ['one-room'] : []),
+    ...(secret === null ? ['no-private'] : []),
+    ...(title === null && description === null ? ['no-text'] : []),
+  ];
+  const words = literal(lacks.join(' '));
+  return `INSERT INTO public.bridge_settings (name, value) VALUES ('reservation_types', ${type})
+ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+-- The abilities that the booking system lacks, according to its columns (sql/README.md, "Abilities").
+INSERT INTO public.bridge_settings (name, value) VALUES ('abilities', ${words})
+ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 `;
 }
 

@@ -28,11 +28,11 @@ export async function found(db: TestDatabase, adapter: string): Promise<Found[]>
   return findings;
 }
 
-/** A copy of the adapter of MRBS in which `change` was made in one file, a new one if there is none. */
-export function spoilt(file: string, change: (text: string) => string): string {
+/** A copy of an adapter in which `change` was made in one file, a new one if there is none. */
+export function spoilt(file: string, change: (text: string) => string, adapter = 'mrbs'): string {
   const folder = mkdtempSync(join(tmpdir(), 'adapter-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
-  cpSync(folderOfAdapter('mrbs'), folder, { recursive: true });
+  cpSync(folderOfAdapter(adapter), folder, { recursive: true });
   const text = existsSync(join(folder, file)) ? readFileSync(join(folder, file), 'utf8') : '';
   const other = change(text);
   assert.notEqual(other, text, 'the text to be changed is there');

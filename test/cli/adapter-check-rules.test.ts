@@ -1,0 +1,224 @@
+/** `adapter check`: functions and declarations that work for one meeting, but break a rule of sql/README.md for another. */
+import { describe, expect, test } from 'vitest';
+import { campus } from '../support/adapters.ts';
+import { openTestDatabase, type TestDatabase } from '../support/database.ts';
+import { book, found, spoilt } from './adapter-findings.ts';
+
+interface Mistake {
+  readonly does: string;
+  readonly file: string;
+  readonly change: (text: string) => string;
+  readonly says: readonly [check: string, message: RegExp, repair: RegExp];
+}
+
+const functions = '20_functions.sql';
+
+const ofOneRoom: readonly Mistake[] = [
+  {
+    does: 'an overlap in another room',
+    file: functions,
+    change: (text) => text.replace('o.room_id = room AND (o.status', '(o.status'),
+    says: ['functions', /A meeting in room \d+, which is free, was refused/, /must compare the room/],
+  },
+  {
+    does: 'a meeting that begins when another one ends',
+    file: functions,
+    change: (text) => text.replace('o.end_time > starts))\n', 'o.end_time >= starts))\n'),
+    says: ['functions', /A meeting that begins when another one ends was refused/, /with < and >/],
+  },
+  {
+    does: 'a meeting that ends when another one begins',
+    file: functions,
+    change: (text) => text.replace('o.start_time < ends AND', 'o.start_time <= ends AND'),
+    says: ['functions', /A meeting that ends when another one begins was refused/, /with < and >/],
+  },
+  {
+    does: 'only meetings with the same start',
+    file: functions,
+    change: (text) =>
+      text.replace('o.start_time < ends AND o.end_time > starts))', 'o.start_time = starts))'),
+    says: [
+      'functions',
+      /A meeting that begins during another one in its room was imported/,
+      /b\.ends > starts/,
+    ],
+  },
+  {
+    does: 'meetings only where they begin within another one',
+    file: functions,
+    change: (text) =>
+      text.replace(
+        'o.start_time < ends AND o.end_time > starts))',
+        'o.start_time <= starts AND o.end_time > starts))',
+      ),
+    says: [
+      'functions',
+      /A meeting around the time of another one in its room was imported/,
+      /b\.ends > starts/,
+    ],
+  },
+  {
+    does: 'a change to a taken time',
+    file: functions,
+    change: (text) => text.replace("change ->> 'overlap' = 'refuse' AND EXISTS", 'false AND EXISTS'),
+    says: ['functions', /overlap refuse moved a reservation to a time that is taken/, /23P01/],
+  },
+  {
+    does: 'a change to a taken room',
+    file: functions,
+    change: (text) =>
+      text.replace('o.room_id = room AND o.id <> was.id', 'o.room_id = was.room_id AND o.id <> was.id'),
+    says: ['functions', /overlap refuse moved a reservation to a room that is taken/, /23P01/],
+  },
+  {
+    does: 'a change that collides with the reservation itself',
+    file: functions,
+    change: (text) => text.replace('o.room_id = room AND o.id <> was.id', 'o.room_id = room'),
+    says: ['functions', /failed on a time that only the reservation itself takes/, /b\.id <> \$2/],
+  },
+  {
+    does: 'a change that empties what it was not given',
+    file: functions,
+    change: (text) =>
+      text.replace(/description = CASE WHEN change \? .* END,/, "description = change ->> 'description',"),
+    says: [
+      'functions',
+      /called with title, ends_at and changed description from "Rolled back at once" to null/,
+      /absent key means unchanged/,
+    ],
+  },
+  {
+    does: 'a change that keeps the room',
+    file: functions,
+    change: (text) => text.replace('room_id = room,\n', 'room_id = was.room_id,\n'),
+    says: ['functions', /with resource_ids \[\d+\], the view shows room \d+/, /must store resource_ids/],
+  },
+  {
+    does: 'an empty change that writes',
+    file: functions,
+    change: (text) => text.replace(/  IF change = '\{\}' THEN\n.*\n  END IF;\n/, ''),
+    says: ['functions', /with an empty change writes to the booking system/, /RETURN '\{\}'/],
+  },
+  {
+    does: 'an empty change that does not lock',
+    file: functions,
+    change: (text) => text.replace("$1 = 'entry' FOR UPDATE", "$1 = 'entry'"),
+    says: ['functions', /with an empty change does not lock the reservation/, /FOR UPDATE/],
+  },
+  {
+    does: 'a change of nothing that succeeds',
+    file: functions,
+    change: (text) =>
+      text.replace(/IF was\.id IS NULL THEN\n.*\n/, "IF was.id IS NULL THEN\n    RETURN '{}';\n"),
+    says: ['functions', /bridge_change_item of a reservation that does not exist succeeded/, /P0002/],
+  },
+  {
+    does: 'one room without a declaration',
+    file: '40_defaults.sql',
+    change: (text) => text.replace("'one-room'", "''"),
+    says: [
+      'functions',
+      /A meeting in rooms \d+ and \d+ failed: An entry of MRBS has one room/,
+      /the word one-room/,
+    ],
+  },
+];
+
+const ofSeveralRooms: readonly Mistake[] = [
+  {
+    does: 'one room of several',
+    file: functions,
+    change: (text) => text.replace('SELECT made, r FROM unnest(rooms) r;', 'SELECT made, rooms[1];'),
+    says: ['functions', /with rooms \d+ and \d+, the view shows \d+\./, /store every room/],
+  },
+  {
+    does: 'rooms that are never removed',
+    file: functions,
+    change: (text) => text.replace('  IF leaves THEN', '  IF false THEN'),
+    says: ['functions', /from rooms \d+ and \d+ to room \d+ left rooms \d+ and \d+/, /full list of rooms/],
+  },
+  {
+    does: 'a view that hides cancelled reservations',
+    file: '10_view.sql',
+    change: (text) => text.replace('= ANY (ARRAY[e.id])\n', '= ANY (ARRAY[e.id]) AND e.active = 1\n'),
+    says: ['functions', /does not show the reservation, although no row was deleted/, /active = false/],
+  },
+  {
+    does: 'a cancellation that succeeds twice',
+    file: functions,
+    change: (text) =>
+      text.replace('ELSIF was <> 1 THEN\n    RETURN false;\n', 'ELSIF was <> 1 THEN\n    RETURN true;\n'),
+    says: ['functions', /of a cancelled reservation returned true/, /Return false/],
+  },
+  {
+    does: 'a note that is added twice',
+    file: functions,
+    change: (text) =>
+      text
+        .replace('ELSIF was <> 1 THEN\n    RETURN false;\n', '')
+        .replace("coalesce(note, '') = '' OR position(note IN coalesce(e.description, '')) > 0", 'false'),
+    says: ['functions', /of a cancelled reservation changed it/, /added to the description once/],
+  },
+  {
+    does: 'the time of cancelled reservations',
+    file: functions,
+    change: (text) => text.replace('= ANY (rooms) AND i.active\n', '= ANY (rooms)\n'),
+    says: ['functions', /A meeting in the time of a cancelled one was refused/, /ignore cancelled/],
+  },
+  {
+    does: 'a declaration with the wrong join',
+    file: '30_watch.sql',
+    change: (text) => text.replace('WHERE b.group_id = changed.id AND', 'WHERE b.id = changed.id AND'),
+    says: ['triggers', /bb_group: an UPDATE of name.* changed booking\/\d+ in the view/, /every reservation/],
+  },
+];
+
+/** Bookings of one group, whose ids differ from that of the group. */
+const bookForGroup = (db: TestDatabase) =>
+  db.query(
+    `WITH b AS (
+       INSERT INTO bb_booking (group_id, building_name, season_id, active, from_, to_, activity_id, secret)
+       SELECT 3, 'Rådhuset', 1, 1, d + interval '18 hours', d + interval '20 hours', 1, 's'
+       FROM (SELECT date_trunc('day', now() AT TIME ZONE 'Europe/Oslo') + interval '2 days' AS d) s RETURNING id)
+     INSERT INTO bb_booking_resource (booking_id, resource_id) SELECT id, 101 FROM b`,
+  );
+
+describe('a rule that the first meeting does not show', () => {
+  test.each([
+    ...ofOneRoom.map((mistake) => ({ ...mistake, adapter: 'mrbs', fill: book })),
+    ...ofSeveralRooms.map((mistake) => ({ ...mistake, adapter: 'portico', fill: bookForGroup })),
+  ])('$adapter: $does', async ({ file, change, adapter, fill, says: [check, message, repair] }) => {
+    await using db = await openTestDatabase({ schema: `bare ${adapter}` as 'bare mrbs' });
+    await fill(db);
+    const problems = (await found(db, spoilt(file, change, adapter))).filter(
+      ({ state }) => state === 'problem' || state === 'warning',
+    );
+    expect(problems).toContainEqual({
+      state: expect.stringMatching(/problem|warning/) as string,
+      check,
+      message: expect.stringMatching(message) as string,
+      repair: expect.stringMatching(repair) as string,
+    });
+  });
+});
+
+test('nothing is found in the adapters themselves', async () => {
+  for (const [adapter, fill] of [
+    ['mrbs', book],
+    ['portico', bookForGroup],
+  ] as const) {
+    await using db = await openTestDatabase({ schema: `bare ${adapter}` });
+    await fill(db);
+    expect((await found(db, adapter)).filter(({ state }) => /problem|warning/.test(state))).toEqual([]);
+  }
+});
+
+test('where the room with the most bookings requires approval, another room is used', async () => {
+  await using db = await openTestDatabase({ schema: `bare ${campus}` });
+  await db.query(`INSERT INTO campus_booking (room_code, during, title, status)
+    SELECT 'C-303', tstzrange(now() + make_interval(days => d), now() + make_interval(days => d, hours => 1)), 'Senate', 'confirmed'
+    FROM generate_series(1, 3) d`);
+  const findings = await found(db, campus);
+  expect(findings.filter(({ state }) => /problem|warning/.test(state))).toEqual([]);
+  expect(findings.map(({ message }) => message).join('\n')).not.toMatch(/awaits approval/);
+});
