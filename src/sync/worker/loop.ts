@@ -2,40 +2,34 @@
  * The work loop of the daemon. NOTIFY, a finished room and the clock wake it for the same purpose: to take what is due. Each take
  * folds the outbox and leases due rooms, which are drained concurrently.
  *
- * The leases belong to one session. When it is lost, or this process was frozen longer than `frozenMs`, another daemon may have the
+ * The leases belong to one session. When it is lost, or this process was frozen (`send-guard.ts`), another daemon may have the
  * rooms: nothing more is sent, every drain is aborted, and a late write is fenced by its epoch.
  */
 import { backOffMs } from '../../back-off.ts';
 import { oneAtATime } from '../../calls.ts';
 import { databaseFailure, EarlyQuery, isContended, isOutage, type Queryable } from '../../database.ts';
-import { Retryable, messageOf } from '../../errors.ts';
+import { messageOf } from '../../errors.ts';
 import type { Tell } from '../../facts.ts';
 import { queriedBy } from '../../query.ts';
 import { sleep as pause } from '../../sleep.ts';
 import {
   createRelease,
-  doubtRooms,
   foldMost,
   takeRooms,
+  type Taken,
   type TakeOptions,
   type Window,
 } from '../store/work-list.ts';
 import type { SentInRoom } from '../store/sent.ts';
+import { createDoubt } from './doubt.ts';
 import { createOutage, createProbe } from './outage.ts';
+import { createPlaces } from './places.ts';
 import { createRunningRooms, type Drain, type LeaseSession } from './running-rooms.ts';
+import { createSendGuard } from './send-guard.ts';
 import { itemsAtATime } from './drain.ts';
 
-/** Rooms that one daemon works on at a time: as many as it has calls in flight, because a room may need only one. */
-const roomsAtATime = 64;
-/** Rooms for a poll, backfill or comparison are started while fewer than these are worked on, so that changes find a place at once. */
-const otherRoomsAtATime = 36;
 /** Rooms of one take, so that their first items are sent before the next ones are read. */
 const roomsATake = 16;
-/** Rooms at a time while other daemons are alive, so that they share them. */
-const roomsAmongPeers = 8;
-/** A longer gap on the monotonic clock means that this process was frozen and others may have taken over. */
-const frozenMs = 3_000;
-const tickMs = 250;
 /** At shutdown, rooms may complete their rounds for this time. */
 const drainOutMs = 8_000;
 /** A lease session that ends sooner counts as failed. */
@@ -107,12 +101,35 @@ interface Lease extends LeaseSession {
   hasTaken: boolean;
 }
 
+type TakeOrder = Pick<TakeOptions, 'changedFirst' | 'foldsApart'>;
+
+const firstOrder: TakeOrder = { changedFirst: false, foldsApart: false };
+
+/** Every other take is of all rooms, so that continuous bookings delay no room forever; so is one that follows a full fold. */
+const nextOrder = ({ isOfAll, foldIsFull }: Take): TakeOrder => ({
+  changedFirst: isOfAll && !foldIsFull,
+  foldsApart: foldIsFull,
+});
+
+interface Take {
+  readonly taken: Taken;
+  /** Rooms that it could take at most. */
+  readonly places: number;
+  /** Rooms with nothing but a poll, backfill or comparison were included. */
+  readonly anyLane: boolean;
+  /** All due rooms were considered, not only those of the folded changes. */
+  readonly isOfAll: boolean;
+  /** More changes may wait in the outbox. */
+  readonly foldIsFull: boolean;
+}
+
 export function createWork(options: WorkOptions) {
   const { replica, drain, wakes, pace, window, tell, random = Math.random, sleep = pause } = options;
   const outlookDown = createOutage('outlook', tell);
   const bookingDown = createOutage('booking', tell);
   const guard = createSendGuard();
   const probe = createProbe(outlookDown);
+  const doubt = createDoubt(options);
   const retry = <T>(statement: () => Promise<T>, signal: AbortSignal) =>
     retryContended(statement, signal, (attempt) => sleep(backOffMs(attempt, random()), signal));
   let takes = 0;
@@ -122,8 +139,6 @@ export function createWork(options: WorkOptions) {
   let failures = 0;
   /** Resolves when the last take was committed, or has failed. */
   let recorded: Promise<unknown> = Promise.resolve();
-  /** Rooms whose last writes a crash of the server may have lost, and what was sent in them just before the session ended. */
-  let doubtful: { readonly rooms: readonly number[]; readonly sent: readonly SentInRoom[] } = noDoubt;
   let leasePid: number | null = null;
   const running = createRunningRooms({
     drain,
@@ -134,30 +149,31 @@ export function createWork(options: WorkOptions) {
     takes: () => takes,
     tell,
   });
-  const places = createPlaces(options, outlookDown, running.count);
+  const places = createPlaces({
+    writes: options.writes,
+    peers: options.peers,
+    outlookDown,
+    running: running.count,
+  });
   // not at each take: our own wake-up comes back and causes the next one
   const ringPeers = atMostEvery(ringIntervalMs, options.ringPeers);
 
   async function run(signal: AbortSignal): Promise<void> {
-    const ticking = setInterval(guard.tick, tickMs);
+    using _watched = guard.watch();
     let brief = 0;
-    try {
-      while (!signal.aborted) {
-        const openedAt = performance.now();
-        try {
-          await holdLease(signal);
-          brief = performance.now() - openedAt < briefMs ? brief + 1 : 0;
-          // a lost session is replaced at once, unless the new one is lost, too: each costs a read of the rooms
-          if (brief > 1) await sleep(backOffMs(brief - 2, random()), signal);
-        } catch (error) {
-          const failure = databaseFailure(error, 'work');
-          if (!isOutage(failure)) tell({ fact: 'bug', error: failure, where: 'the work loop' });
-          bookingDown.failed(failure);
-          await wakes.waitOr(backOffMs(failures++, random()), signal);
-        }
+    while (!signal.aborted) {
+      const openedAt = performance.now();
+      try {
+        await holdLease(signal);
+        brief = performance.now() - openedAt < briefMs ? brief + 1 : 0;
+        // a lost session is replaced at once, unless the new one is lost, too: each costs a read of the rooms
+        if (brief > 1) await sleep(backOffMs(brief - 2, random()), signal);
+      } catch (error) {
+        const failure = databaseFailure(error, 'work');
+        if (!isOutage(failure)) tell({ fact: 'bug', error: failure, where: 'the work loop' });
+        bookingDown.failed(failure);
+        await wakes.waitOr(backOffMs(failures++, random()), signal);
       }
-    } finally {
-      clearInterval(ticking);
     }
   }
 
@@ -172,7 +188,7 @@ export function createWork(options: WorkOptions) {
     leasePid = opened.pid;
     ended.signal.addEventListener('abort', () => {
       // now: the rooms end soon, and the next session may be opened much later, after the restart of the server
-      if (!signal.aborted) noteDoubt();
+      if (!signal.aborted) doubt.add(running.unflushed());
       running.cutOff(ended.signal.reason);
     });
     opened.lost.addEventListener('abort', () => ended.abort(opened.lost.reason));
@@ -194,76 +210,62 @@ export function createWork(options: WorkOptions) {
     }
   }
 
-  function noteDoubt(): void {
-    const rooms = running.unflushed();
-    doubtful = {
-      rooms: [...doubtful.rooms, ...rooms],
-      sent: [...doubtful.sent, ...options.sentIn(rooms)],
-    };
-  }
-
-  /** Stores the doubt about rooms. Those that an open transaction of others has locked stay doubtful and are not leased. */
-  async function storeDoubt({ session, ended }: Lease, until: AbortSignal): Promise<void> {
-    const { rooms, sent } = doubtful;
-    if (rooms.length === 0) return;
-    const locked = await retry(() => doubtRooms(session, rooms, sent, replica), until);
-    // the end of the session has added to it
-    if (ended.signal.aborted) return;
-    // what is stored is not stored again: each time makes its mapping due
-    doubtful = { rooms: locked, sent: sent.filter(({ room }) => locked.includes(room)) };
-  }
-
   async function takeUntilEnd(lease: Lease, stopping: AbortSignal): Promise<void> {
-    const { session } = lease;
-    const until = AbortSignal.any([stopping, lease.ended.signal]);
-    await storeDoubt(lease, until);
+    const { session, ended } = lease;
+    const until = AbortSignal.any([stopping, ended.signal]);
+    const storeDoubt = () => retry(() => doubt.store(session, ended.signal), until);
+    await storeDoubt();
     await options.needAdapter(session);
-    // every other take is for all rooms, so that continuous bookings delay no room forever
-    let changedFirst = false;
-    let foldsApart = false;
+    let order = firstOrder;
     while (!until.aborted) {
-      await storeDoubt(lease, until);
+      await storeDoubt();
       const startedAt = performance.now();
-      changedFirst &&= !foldsApart;
-      const { wanted, taken } = await retry(() => take(session, { changedFirst, foldsApart }), until);
-      if (probe.beginsAnew(taken, wanted.rooms)) continue;
+      const take = await retry(() => takeInOrder(session, order), until);
+      if (probe.beginsAnew(take.taken, take.places)) continue;
       const tookMs = performance.now() - startedAt;
-      // a take for the changed rooms says nothing about the others
-      if (!changedFirst || taken.folded === 0 || taken.more) othersWait = taken.more;
-      changedFirst = !changedFirst || taken.folded === 0;
-      foldsApart = taken.folded >= foldMost;
-      bookingDown.over();
       lease.hasTaken = true;
-      failures = 0;
-      recorded = taken.recorded.catch(() => undefined);
-      running.start(taken, changedFirst && wanted.anyLane && !taken.more, lease, stopping);
-      // the first requests of the rooms are sent before anything else
-      if (taken.rooms.length > 0) await requestsSent();
-      // if it fails, all leases end: what was sent under them is not known
-      await taken.recorded;
-      await pace.afterTake(session, taken.folded, tookMs);
-      if (taken.more && options.peers() > 0 && options.writes()) ringPeers();
+      order = nextOrder(take);
+      await startRooms(take, lease, stopping);
+      await pace.afterTake(session, take.taken.folded, tookMs);
+      if (take.taken.more && options.peers() > 0 && options.writes()) ringPeers();
       // what a full fold or a full take left is taken at once; later changes wake the loop
-      const isPart = taken.folded >= foldMost || (taken.more && places.free() > 0);
-      if (!isPart || pace.yields) await wakes.waitOr(Math.min(pace.waitMs, outlookDown.probeInMs()), until);
+      const leftSome = take.foldIsFull || (take.taken.more && places.free() > 0);
+      if (!leftSome || pace.yields) await wakes.waitOr(Math.min(pace.waitMs, outlookDown.probeInMs()), until);
     }
   }
 
-  async function take(session: Queryable, how: Pick<TakeOptions, 'changedFirst' | 'foldsApart'>) {
-    const wanted = { ...takeOptions(), ...how };
+  async function takeInOrder(session: Queryable, order: TakeOrder): Promise<Take> {
     takes += 1;
-    return { wanted, taken: await takeRooms(session, wanted) };
+    const wanted = Math.min(places.free(), roomsATake);
+    const anyLane = places.areForOthers();
+    const taken = await takeRooms(session, {
+      replica,
+      held: [...running.ids(), ...doubt.rooms(), ...(outlookDown.isDown() ? probe.tried() : [])],
+      rooms: wanted,
+      items: itemsAtATime,
+      window,
+      anyLane,
+      askedOnly: !options.autoSync,
+      ...order,
+    });
+    const isOfAll = !order.changedFirst || taken.folded === 0;
+    return { taken, places: wanted, anyLane, isOfAll, foldIsFull: taken.folded >= foldMost };
   }
 
-  const takeOptions = (): Omit<TakeOptions, 'changedFirst' | 'foldsApart'> => ({
-    replica,
-    held: [...running.ids(), ...doubtful.rooms, ...(outlookDown.isDown() ? probe.tried() : [])],
-    rooms: Math.min(places.free(), roomsATake),
-    items: itemsAtATime,
-    window,
-    anyLane: places.areForOthers(),
-    askedOnly: !options.autoSync,
-  });
+  /** Resolves when the first requests of the rooms are sent and the take is committed. If the commit fails, it throws. */
+  async function startRooms(take: Take, lease: Lease, stopping: AbortSignal): Promise<void> {
+    const { taken, anyLane, isOfAll } = take;
+    // a take of the changed rooms says nothing about the others
+    if (isOfAll || taken.more) othersWait = taken.more;
+    bookingDown.over();
+    failures = 0;
+    recorded = taken.recorded.catch(() => undefined);
+    running.start(taken, isOfAll && anyLane && !taken.more, lease, stopping);
+    // the first requests of the rooms are sent before anything else
+    if (taken.rooms.length > 0) await requestsSent();
+    // if it fails, all leases end: what was sent under them is not known
+    await taken.recorded;
+  }
 
   /** Rooms complete and store their rounds and are released; after `drainOutMs` they are cut off. */
   async function drainOut({ ended }: Lease): Promise<void> {
@@ -286,29 +288,6 @@ export function createWork(options: WorkOptions) {
   };
 }
 
-const noDoubt = { rooms: [], sent: [] };
-
-/** The rooms that may be worked on at a time; `running`: the number of those that are. */
-function createPlaces(
-  { writes, peers }: Pick<WorkOptions, 'writes' | 'peers'>,
-  outlookDown: ReturnType<typeof createOutage>,
-  running: () => number,
-) {
-  function most(): number {
-    if (!writes()) return 0;
-    if (outlookDown.isDown()) return 1;
-    return peers() > 0 ? roomsAmongPeers : roomsAtATime;
-  }
-  return {
-    free: () => (outlookDown.isResting() ? 0 : Math.max(0, most() - running())),
-    /** There is a place for a room with nothing but a poll, backfill or comparison. */
-    areForOthers(): boolean {
-      const all = most();
-      return running() < (all < roomsAtATime ? Math.max(1, all - (all >> 2)) : otherRoomsAtATime);
-    },
-  };
-}
-
 /** The same function, which does nothing if it was called within the last `ms`. */
 function atMostEvery(ms: number, work: () => void): () => void {
   let calledAt = Number.NEGATIVE_INFINITY;
@@ -325,34 +304,6 @@ function atMostEvery(ms: number, work: () => void): () => void {
  */
 export const afterRecord = (db: Queryable, recorded: () => Promise<unknown>): Queryable =>
   queriedBy(db, (query) => recorded().then(query));
-
-/** Whether calls may be sent: the lease session exists, and this process was not frozen. */
-function createSendGuard() {
-  let awakeAt = performance.now();
-  let current: AbortController | null = null;
-  function endIfFrozen(): void {
-    if (performance.now() - awakeAt > frozenMs) current?.abort(new Error('this process was frozen'));
-  }
-  return {
-    begin(ended: AbortController): void {
-      current = ended;
-      awakeAt = performance.now();
-    },
-    end(): void {
-      current = null;
-    },
-    tick(): void {
-      endIfFrozen();
-      awakeAt = performance.now();
-    },
-    /** Throws Retryable when nothing may be sent. */
-    maySend(): void {
-      endIfFrozen();
-      if (current === null || current.signal.aborted)
-        throw new Retryable('the lease is lost; another daemon may hold the room', { reach: 'room' });
-    },
-  };
-}
 
 /** Repeats a statement that meets concurrent writers of the same rows. */
 async function retryContended<T>(
