@@ -2,33 +2,29 @@
  * Composition root: builds the daemon and its HTTP server from all parts, and owns everything it opens. The server answers also while
  * the database is unavailable. `daemon/` has its larger parts; `core.ts` works on the rooms.
  */
-import { readCapture } from './booking/capture.ts';
+import { readCaptureState } from './booking/capture-state.ts';
 import { createTriggerTrial } from './booking/trigger-trial.ts';
-import { hasOurFunctions } from './booking/functions.ts';
-import { NewerDatabase } from './booking/versions.ts';
 import type { Config } from './config.ts';
 import { openAlerts } from './daemon/alerting.ts';
 import type { Daemon } from './daemon/core.ts';
+import { serviceJobs } from './daemon/jobs.ts';
 import { keepRunning } from './daemon/keep-running.ts';
 import { createPlanReport, openPlanner } from './daemon/planning.ts';
-import { openPool, type Database } from './database.ts';
-import { Retryable, messageOf, type Permanent } from './errors.ts';
-import type { Fact, Tell } from './facts.ts';
+import { openPool } from './database.ts';
+import { Retryable, messageOf } from './errors.ts';
+import type { Fact } from './facts.ts';
 import { createApp } from './http/app.ts';
 import { serveApp } from './http/serve.ts';
 import type { Logger } from './log.ts';
-import type { Alerts } from './ops/alerts.ts';
 import { createHealth } from './ops/health.ts';
 import { createMetrics } from './ops/metrics.ts';
-import { forgetLog } from './ops/retention.ts';
-import { listSchedules, type Job } from './ops/schedule.ts';
+import { listSchedules } from './ops/schedule.ts';
 import { createTell } from './ops/tell.ts';
 import { createActivity } from './sync/report/activity.ts';
 import { createCancellationReports } from './sync/report/cancellation-reports.ts';
 import { createAudit } from './sync/manual/audit.ts';
 import { createCalls } from './sync/manual/call.ts';
 import { createCancellations } from './sync/manual/cancellations.ts';
-import { createDaily } from './sync/report/daily.ts';
 import { createConflicts } from './sync/manual/conflicts.ts';
 import { createUndo } from './sync/manual/undo.ts';
 import { createHeldRemovals } from './sync/manual/held-removals.ts';
@@ -113,7 +109,7 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
     return daemon;
   }
   const trial = createTriggerTrial(db);
-  const captureNow = () => readCaptureState(db, trial, work.refused());
+  const captureNow = () => readCaptureState(db, trial.failures, work.refused());
   const planner = openPlanner(config, () => started().outlook, opened);
   const reportPlan = createPlanReport({ planner, start, tell, stopping: stopping.signal });
   const alerts = openAlerts(config, tell, captureNow, () => writing, opened);
@@ -180,53 +176,4 @@ export async function openService({ config, log, prepare }: ServiceOptions): Pro
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-}
-
-/** The state of the triggers, including the failures of a trial and of the migration. */
-async function readCaptureState(
-  db: Database,
-  trial: ReturnType<typeof createTriggerTrial>,
-  refused: Permanent | null,
-) {
-  const read = await readCapture(db);
-  // the trial adds nothing to what is known to be missing
-  const missing = [...read.missing, ...(read.missing.length === 0 ? trial.failures() : [])];
-  // beside a newer daemon its functions are in use
-  if (refused === null || refused instanceof NewerDatabase) return { ...read, missing };
-  if (!(await hasOurFunctions(db))) missing.push('the functions in the database are of another version');
-  // a repair that our role has no right to is for the DBA
-  return missing.length > 0 ? { ...read, missing, repair: refused.hint ?? null } : { ...read, missing };
-}
-
-/** Scheduled jobs beside the daemon's own. */
-function serviceJobs({
-  config,
-  db,
-  alerts,
-  reportPlan,
-  tell,
-}: {
-  readonly config: Config;
-  readonly db: Database;
-  readonly alerts: Pick<Alerts, 'check' | 'store'>;
-  readonly reportPlan: Job['run'];
-  readonly tell: Tell;
-}): readonly Job[] {
-  const { schedules, startMode, logRetentionDays } = config;
-  const plan: Job = { name: 'plan', cron: schedules.sweep, run: reportPlan };
-  return [
-    ...(startMode === 'sync' ? [] : [plan]),
-    { name: 'alerts', cron: '*/30 * * * * *', run: async () => void (await alerts.check()) },
-    { name: 'old-alerts', cron: '43 3 * * *', run: async () => void (await alerts.store.deleteOld(30)) },
-    {
-      name: 'log-retention',
-      cron: '17 3 * * *',
-      run: async (signal) => void (await forgetLog(db, logRetentionDays, signal)),
-    },
-    {
-      name: 'report',
-      cron: schedules.report,
-      run: async () => tell({ fact: 'report', report: { ...(await createDaily(db).read()) } }),
-    },
-  ];
 }

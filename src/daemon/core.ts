@@ -23,19 +23,18 @@ import { createStart, type Hold } from '../sync/worker/start-mode.ts';
 import { createKeeper } from '../sync/webhooks/keeper.ts';
 import { markHinted } from '../sync/webhooks/subscription-store.ts';
 import { watchMissedCaptures } from '../sync/worker/missed.ts';
-import { catchUpRooms, requestFullScans, mendRooms, sweepRooms } from '../sync/worker/sweep.ts';
+import { catchUpRooms, mendRooms, sweepRooms } from '../sync/worker/sweep.ts';
 import { createSentMemory } from '../sync/store/sent.ts';
 import { foldAgain } from '../sync/store/work-list.ts';
 import { createSync } from '../sync/sync.ts';
 import { afterRecord, createWork } from '../sync/worker/loop.ts';
 import { flushedMs } from '../sync/worker/running-rooms.ts';
+import { roomJobs } from './jobs.ts';
 import { answerMs, openLease } from './lease-session.ts';
 
 const captureEveryMs = 30_000;
 const checkEveryMs = 1_000;
 const keepEveryMs = 1_000;
-/** The missing-event check lists every calendar: the full scans are spread over this time. */
-const spreadMs = 600_000;
 
 export interface Daemon extends AsyncDisposable {
   /** Names this daemon in the log, in pg_stat_activity and to its peers. */
@@ -199,25 +198,6 @@ export async function createDaemon(
     peers: () => peers,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-}
-
-/** The jobs for all rooms, run once across all daemons. */
-function roomJobs({ schedules }: Config, db: Database, ring: () => void): Job[] {
-  return [
-    {
-      name: 'sweep',
-      cron: schedules.sweep,
-      run: async () => {
-        await sweepRooms(db);
-        ring();
-      },
-    },
-    {
-      name: 'missing',
-      cron: schedules.missing,
-      run: async () => void (await requestFullScans(db, spreadMs)),
-    },
-  ];
 }
 
 /** The start state. A person may confirm the plan with any daemon, and any daemon may find that the database was set back. */
