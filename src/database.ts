@@ -205,6 +205,17 @@ function lockedHint({ message, where = '' }: pg.DatabaseError): string {
     : `Another session's open transaction holds a lock that this needs, for example of LOCK TABLE or ALTER TABLE${endIt}`;
 }
 const retryableStates = /^(08|53|57P0|3D000|25006|BR001)/;
+/** The remedy for a server that answers and refuses everything: a host and a port that are right are not to be checked. */
+const serverHints: Readonly<Record<string, string>> = {
+  '3D000': 'Check DB_NAME (or DATABASE_URL): PostgreSQL has no database of this name.',
+  '53100': 'The disk of the database server is full: free some space. The daemon continues by itself.',
+  '53300':
+    'PostgreSQL has no free connection for the bridge: raise max_connections, or the CONNECTION LIMIT of its role or the database.',
+  '57P03':
+    'PostgreSQL runs and accepts no connections now, for example while it starts or recovers. The daemon connects when it does.',
+  [readOnly]:
+    'PostgreSQL refuses writes: connect to the primary, and reset default_transaction_read_only of the role and the database.',
+};
 /** serialization_failure, deadlock_detected, lock_not_available, query_canceled */
 const contendedStates = /^(40001|40P01|55P03|57014)$/;
 const lostConnection =
@@ -283,7 +294,10 @@ export function databaseFailure(error: unknown, task: string): Error {
       cause: error,
     });
   if (contendedStates.test(state)) return new Retryable(message, { reach: 'item', cause: error });
-  if (retryableStates.test(state)) return new Retryable(message, { reach: 'side', cause: error });
+  if (retryableStates.test(state)) {
+    const hint = serverHints[state];
+    return new Retryable(message, { reach: 'side', cause: error, ...(hint !== undefined && { hint }) });
+  }
   if (/^28/.test(state))
     return new Permanent(message, {
       reach: 'side',

@@ -14,8 +14,8 @@ import { missingRights } from '../booking/install.ts';
 import { missingObjects } from '../booking/rebuild.ts';
 import type { BookingConfig } from '../config.ts';
 import { poolerFailure } from '../connection.ts';
-import { openSession, sqlState, type Queryable } from '../database.ts';
-import { Permanent, messageOf } from '../errors.ts';
+import { databaseFailure, openSession, sqlState, type Queryable } from '../database.ts';
+import { Permanent, Retryable, messageOf } from '../errors.ts';
 import { securedTables } from '../booking/row-security.ts';
 import { attachCommand, command, migrateCommand } from '../command-name.ts';
 import type { Id } from '../id.ts';
@@ -34,6 +34,7 @@ export async function checkDatabase(config: BookingConfig, report: Report): Prom
     await client.connect();
   } catch (error) {
     const pooler = poolerFailure(error);
+    const failure = databaseFailure(error, 'doctor');
     if (pooler !== null) report('problem', 'connection', `${pooler.message}.`, pooler.hint ?? null);
     else if (/^28/.test(sqlState(error) ?? ''))
       report(
@@ -41,6 +42,13 @@ export async function checkDatabase(config: BookingConfig, report: Report): Prom
         'database',
         `PostgreSQL answers but refuses the login: ${messageOf(error)}.`,
         `Check DB_USER and DB_PASS (or DATABASE_URL), and pg_hba.conf; ${psqlTest(config)}`,
+      );
+    else if (failure instanceof Retryable && failure.hint !== undefined)
+      report(
+        'problem',
+        'database',
+        `PostgreSQL answers but refuses the connection: ${messageOf(error)}.`,
+        failure.hint,
       );
     else
       report(
@@ -90,11 +98,16 @@ function psqlTest({ database }: BookingConfig): string {
 }
 
 async function checkServer(client: pg.Client, report: Report): Promise<void> {
-  const { rows } = await client.query<{ version: string; major: number; standby: boolean }>(
+  const { rows } = await client.query<{
+    version: string;
+    major: number;
+    standby: boolean;
+    readOnly: boolean;
+  }>(
     `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::integer / 10000 AS major,
-            pg_is_in_recovery() AS standby`,
+            pg_is_in_recovery() AS standby, current_setting('default_transaction_read_only')::boolean AS "readOnly"`,
   );
-  const { version, major, standby } = rows[0]!;
+  const { version, major, standby, readOnly } = rows[0]!;
   if (major < 14)
     report('problem', 'database', `This is PostgreSQL ${version}.`, 'Upgrade the server to 14 or newer.');
   else report('ok', 'database', `PostgreSQL ${version} answers`);
@@ -104,6 +117,13 @@ async function checkServer(client: pg.Client, report: Report): Promise<void> {
       'database',
       'This server is a standby: it accepts neither writes nor LISTEN.',
       'Set DB_HOST to the primary.',
+    );
+  else if (readOnly)
+    report(
+      'problem',
+      'database',
+      'default_transaction_read_only is on for this role or database: nothing can be written.',
+      'ALTER ROLE … RESET default_transaction_read_only; or the same with ALTER DATABASE …',
     );
   report('ok', 'connection', 'direct, without a pooler');
   const narrow = await narrowEncoding(client);

@@ -139,7 +139,12 @@ function readinessOf(health: HealthState, read: Capture | Error): Readiness {
       : // the query that met the missing view does not know that it was detached on purpose
         capture.repair === attachCommand
         ? `Run: ${attachCommand}`
-        : (outage?.hint ?? (capture.repair === null ? unheardHint(health) : `Run: ${capture.repair}`));
+        : (outage?.hint ??
+          (capture.repair !== null
+            ? `Run: ${capture.repair}`
+            : outage === null
+              ? unheardHint(health)
+              : 'The daemon tries again by itself and nothing is lost; the log of PostgreSQL may tell more.'));
   return { success: false, status: 'not ready', checks, hint };
 }
 

@@ -55,7 +55,10 @@ function problemOf(thrown: unknown): Problem | null {
   if (error instanceof Retryable)
     return new Problem(
       503,
-      error.reach === 'side' ? 'The booking database is unreachable.' : error.message,
+      // with a remedy the server answers, and its reason belongs to it
+      error.reach === 'side' && error.hint === undefined
+        ? 'The booking database is unreachable.'
+        : error.message,
       error.hint ??
         (error.reach === 'side'
           ? 'Nothing is lost, and the daemon comes back to it by itself. If it lasts: does PostgreSQL run where DB_HOST and DB_PORT say?'

@@ -38,6 +38,23 @@ const sabotages: readonly Sabotage[] = [
     says: ['database', /cannot be reached: .*ECONNREFUSED/, /Check DB_HOST, DB_PORT/],
   },
   {
+    does: 'a database that does not exist',
+    env: ({ env }) => ({ DATABASE_URL: (env['DATABASE_URL'] ?? '').replace(/[^/]+$/, 'never') }),
+    says: ['database', /answers but refuses the connection: .*does not exist/, /Check DB_NAME/],
+  },
+  {
+    does: 'a database without a free connection',
+    sql: `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I CONNECTION LIMIT 0', current_database()); END $$;
+          DROP ROLE IF EXISTS limited; CREATE ROLE limited LOGIN PASSWORD 'p'`,
+    env: ({ env }) => ({ DATABASE_URL: (env['DATABASE_URL'] ?? '').replace(/\/\/[^@]+@/, '//limited:p@') }),
+    says: ['database', /refuses the connection: too many connections/, /raise max_connections/],
+  },
+  {
+    does: 'a database that is read-only for each session',
+    sql: `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$`,
+    says: ['database', /default_transaction_read_only is on/, /RESET default_transaction_read_only/],
+  },
+  {
     does: 'two rows for one mailbox, by its address and by its id',
     sql: `INSERT INTO bridge_resource_mappings (resource_id, outlook_item_id) VALUES (102, 'other@bergen.example');
           UPDATE bridge_resource_mappings SET outlook_object_id = '6ba7b810-9dad-11d1-80b4-00c04fd430c8'`,

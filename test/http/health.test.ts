@@ -1,4 +1,5 @@
 import { attachCommand, migrateCommand } from '../../src/command-name.ts';
+import { openPool } from '../../src/database.ts';
 import { expect, test } from 'vitest';
 import { openTestDatabase } from '../support/database.ts';
 import { openApi } from './api.ts';
@@ -84,6 +85,35 @@ test('not ready while the daemon cannot start, with what it needs', async () => 
   api.tell({ fact: 'outage', side: 'booking', error: 'permission denied for schema public', hint });
   const answer = await api.call('GET', '/ready');
   expect(answer.body).toMatchObject({ checks: { database: { ok: false } }, hint });
+});
+
+test.each([
+  [null, /nothing is lost/],
+  ['The disk of the database server is full.', /disk/],
+] as const)('an outage that is no matter of notifications is not blamed on them: %s', async (hint, said) => {
+  await using api = await openApi();
+  const error = 'work: could not extend file: No space left on device';
+  api.tell({ fact: 'outage', side: 'booking', error, hint });
+  expect((await api.call('GET', '/ready')).body['hint']).toMatch(said);
+  api.tell({ fact: 'listening', heard: true, reason: '' });
+  const { body } = await api.call('GET', '/ready');
+  expect(body).toMatchObject({ checks: { database: { ok: false, problems: [error] } } });
+  expect(body['hint']).toMatch(said);
+});
+
+test('a server that answers and refuses is not reported as unreachable', async () => {
+  await using db = await openTestDatabase({ schema: 'portico' });
+  const url = new URL(db.url);
+  url.pathname = '/never';
+  const nowhere = openPool({ url: url.href, ssl: false }, 'a test', 1);
+  await using api = await openApi({ db: nowhere });
+  const ready = (await api.call('GET', '/ready')).body;
+  expect(ready).toMatchObject({ checks: { database: { problems: [/does not exist/] } } });
+  expect(ready['hint']).toContain('Check DB_NAME');
+  const stats = await api.call('GET', '/sync/status');
+  expect([stats.status, stats.body['error']]).toEqual([503, expect.stringContaining('does not exist')]);
+  expect(stats.body['hint']).toContain('Check DB_NAME');
+  await nowhere.end();
 });
 
 test('a database without the bridge in it is not ready, and says what to run', async () => {

@@ -182,7 +182,12 @@ async function freshened(pool: Database): Promise<number[]> {
   for (const client of clients) client.release(true);
   return await Promise.all(
     kept.map(async (client) => {
-      await client.query(freshSession);
+      try {
+        await client.query(freshSession);
+      } catch (error) {
+        client.release(true); // the pool's end waits for each client
+        throw error;
+      }
       client.release();
       return processId(client);
     }),
