@@ -51,6 +51,7 @@ export async function doctor(options: DoctorOptions, signal: AbortSignal): Promi
 function readSettings(report: Report): { config: Config | null; booking: BookingConfig | null } {
   const env = readEnv();
   const isUsable = checkPlaceholders(env, report);
+  checkQuotes(env, report);
   try {
     const config = toConfig(env);
     if (placeholdersIn(env).length === 0) report('ok', 'settings', 'complete');
@@ -90,6 +91,19 @@ function checkPlaceholders(env: ReturnType<typeof readEnv>, report: Report): boo
     );
   }
   return isUsable;
+}
+
+/** Reports secrets in quotes. `.env` and Docker Compose have none left; other values in quotes are refused as invalid. */
+function checkQuotes(env: ReturnType<typeof readEnv>, report: Report): void {
+  const isQuoted = ([name, value]: [string, string | undefined]) =>
+    /^(DB_PASS|GRAPH_CLIENT_SECRET|API_KEY(_\w+)?)$/.test(name) && /^(["']).*\1$/s.test(value?.trim() ?? '');
+  for (const [variable] of Object.entries(env).filter(isQuoted))
+    report(
+      'warning',
+      'settings',
+      `${variable} is in quotes, and they are a part of its value.`,
+      `${variable}=…   (without quotes: docker run --env-file and kubectl --from-env-file do not remove them)`,
+    );
 }
 
 /** Minimum length of an API key that is safe against guessing. */

@@ -40,7 +40,7 @@ export const listenSilent = (reason: string): Alert => ({
   type: 'listen-silent',
   severity: 'warning',
   message: `Notifications of PostgreSQL do not arrive: ${redact(reason)}. The daemon polls several times a second instead.`,
-  hint: 'LISTEN needs a direct connection to the primary: no PgBouncer in transaction pooling, no standby.',
+  hint: 'LISTEN needs a direct connection to the primary: no pooler such as PgBouncer, no standby.',
   detail: {},
 });
 

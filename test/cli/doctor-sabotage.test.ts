@@ -82,6 +82,12 @@ const sabotages: readonly Sabotage[] = [
     says: ['tables', /Objects of the bridge are missing/, /migrate/],
   },
   {
+    does: 'a key in quotes, as docker run --env-file leaves them',
+    env: { API_KEY: "'a-key-that-cannot-be-guessed'" },
+    state: 'warning',
+    says: ['settings', /^API_KEY is in quotes/, /without quotes/],
+  },
+  {
     does: 'a key that can be guessed',
     env: { API_KEY: 'hemmelig' },
     state: 'warning',

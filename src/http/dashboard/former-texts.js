@@ -4,6 +4,9 @@
  * @type {Partial<Record<import('./language.js').Key, readonly string[]>>}
  */
 export const formerTexts = {
+  'server.alert.listen.hint': [
+    'LISTEN needs a direct connection to the primary: no PgBouncer in transaction pooling, no standby.',
+  ],
   'server.hint.confirm': [
     'Look at the plan (GET /plan, or the command plan), then confirm it: plan --confirm, or POST /plan/confirm.',
   ],
