@@ -19,7 +19,8 @@ import { checkWatched } from './adapter-watched.ts';
 import { openFindings, type Report } from './doctor-findings.ts';
 import { withLockWatch } from './lock-watch.ts';
 import { withLock } from './migrate-session.ts';
-import { otherVersion, ourTexts } from './migrate.ts';
+import { otherVersion } from './migrate-checks.ts';
+import { ourTexts } from './own-schema.ts';
 import { sqlState } from '../database.ts';
 
 const statementMs = 60_000;

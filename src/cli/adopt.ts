@@ -8,7 +8,9 @@ import { readEnv, toBookingConfig, toConfig, type BookingConfig } from '../confi
 import { databaseFailure, openPool, sqlState } from '../database.ts';
 import { Permanent } from '../errors.ts';
 import { readLegacy, takeOver, type Legacy, type TakenOver } from './adopt-legacy.ts';
-import { migrate, namesTaken, ourNames, refuseLostBookkeeping } from './migrate.ts';
+import { migrate } from './migrate.ts';
+import { refuseLostBookkeeping } from './migrate-checks.ts';
+import { namesTaken, ourNames } from './own-schema.ts';
 import { oneLine, say, sayJson } from './terminal.ts';
 import { connecting, directClient } from './with-database.ts';
 import { queryRows } from '../query.ts';

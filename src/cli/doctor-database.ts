@@ -23,7 +23,8 @@ import { ownSettings, type RoomSettings } from '../room-settings.ts';
 import { checkClaims } from './doctor-claim.ts';
 import { reportSharedMailbox, type Report } from './doctor-findings.ts';
 import { checkTriggers } from './doctor-triggers.ts';
-import { isCurrent, namesTaken, narrowEncoding, ourMigrations, ourSteps } from './migrate.ts';
+import { isCurrent, narrowEncoding } from './migrate-checks.ts';
+import { isInstalled, namesTaken, openMigrations, ourMigrations, ourSteps } from './own-schema.ts';
 import { directClient } from './with-database.ts';
 import { queryValue } from '../query.ts';
 
@@ -215,10 +216,7 @@ async function checkRights(client: pg.Client, config: BookingConfig, report: Rep
 }
 
 async function checkTables(client: pg.Client, report: Report): Promise<boolean> {
-  const { rows } = await client.query<{ installed: boolean }>(
-    `SELECT to_regclass('public.bridge_migrations') IS NOT NULL AS installed`,
-  );
-  if (!rows[0]!.installed) {
+  if (!(await isInstalled(client))) {
     const foreign = await namesTaken(client);
     if (foreign.length === 0)
       report('problem', 'tables', 'The bridge is not installed here.', migrateCommand);
@@ -236,9 +234,7 @@ async function checkTables(client: pg.Client, report: Report): Promise<boolean> 
     report('problem', 'tables', `Objects of the bridge are missing: ${missing.join(', ')}.`, migrateCommand);
     return false;
   }
-  const { rows: run } = await client.query<{ name: string }>('SELECT name FROM bridge_migrations');
-  const done = new Set(run.map(({ name }) => name));
-  const open = ourMigrations().filter((name) => !done.has(name));
+  const open = await openMigrations(client);
   if (open.length > 0) {
     report('problem', 'tables', `Migrations have not been run: ${open.join(', ')}.`, migrateCommand);
     return false;

@@ -5,7 +5,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { describe, test } from 'vitest';
 import { createTables } from '../../database/build.ts';
-import { ourMigrations } from '../../src/cli/migrate.ts';
+import { ourMigrations } from '../../src/cli/own-schema.ts';
 import { catalogue } from '../support/catalogue.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { install } from '../support/settings.ts';

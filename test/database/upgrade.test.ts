@@ -1,7 +1,7 @@
 /** A database that an older version set up, brought up to date: nothing tells it from a fresh one but its data. */
 import assert from 'node:assert/strict';
 import { describe, expect, test } from 'vitest';
-import { ourNames } from '../../src/cli/migrate.ts';
+import { ourNames } from '../../src/cli/own-schema.ts';
 import { migrateTables } from '../../src/cli/migrate-tables.ts';
 import { openSession } from '../../src/database.ts';
 import { catalogue, runFile } from '../support/catalogue.ts';
