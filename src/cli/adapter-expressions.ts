@@ -13,8 +13,21 @@ export const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
 export const tableName = (table: string) => table.split('.').map(name).join('.');
 export const of = (alias: string, { column }: Column) => `${alias}.${name(column)}`;
 
+/** A column of the booking (alias b) or of its header (alias h). */
+export const read = ({ header }: Guess, column: Column) =>
+  of(
+    header !== null && column.table === header.key.table && column.schema === header.key.schema ? 'h' : 'b',
+    column,
+  );
+
 /** The expression for an instant, from its column. `zone`: expression of the booking system's time zone. */
-export function instant({ clock, starts, ends, utc }: Guess, which: 'starts' | 'ends', zone: string): string {
+export function instant(guess: Guess, which: 'starts' | 'ends', zone: string): string {
+  const { clock, starts, ends, lasts, day, lastDay, utc } = guess;
+  if (which === 'ends' && lasts !== null) {
+    const duration = of('b', ends);
+    const interval = lasts === 'interval' ? duration : `${duration} * interval '1 ${lasts.slice(0, -1)}'`;
+    return `${instant({ ...guess, lasts: null }, 'starts', zone)} + ${interval}`;
+  }
   const column = of('b', which === 'starts' ? starts : ends);
   const bound = `${which === 'starts' ? 'lower' : 'upper'}(${column})`;
   const own = utc === null ? zone : "'UTC'";
@@ -25,6 +38,15 @@ export function instant({ clock, starts, ends, utc }: Guess, which: 'starts' | '
       return `${column} AT TIME ZONE ${own}`;
     case 'seconds':
       return `to_timestamp(${column})`;
+    case 'time': {
+      const date = of('b', (which === 'ends' ? lastDay : null) ?? day!);
+      // an end before the start is on the next day
+      const next =
+        which === 'ends' && lastDay === null
+          ? ` + CASE WHEN ${column} < ${of('b', starts)} THEN interval '1 day' ELSE interval '0' END`
+          : '';
+      return `(${date} + ${column}${next}) AT TIME ZONE ${own}`;
+    }
     case 'date':
       return `(${column}${which === 'ends' ? ' + 1' : ''})::timestamp AT TIME ZONE ${zone}`;
     case 'range':
@@ -44,6 +66,8 @@ function stored({ clock, starts, utc }: Guess, value: string): string {
       return `${value} AT TIME ZONE ${utc === null ? 'zone' : "'UTC'"}`;
     case 'date':
       return `(${value} AT TIME ZONE zone)::date`;
+    case 'time':
+      return `(${value} AT TIME ZONE ${utc === null ? 'zone' : "'UTC'"})::time`;
     case 'instant':
     case 'range':
       return value;
@@ -52,20 +76,46 @@ function stored({ clock, starts, utc }: Guess, value: string): string {
 
 /** Whether the functions need the zone of the booking system. */
 export const needsZone = ({ clock, utc }: Guess) =>
-  clock === 'date' || (/wall clock/.test(clock) && utc === null);
+  clock === 'date' || (/wall clock|time/.test(clock) && utc === null);
+
+/** Whether a booking cannot last longer than a day, because only its start has a date. */
+export const isWithinDay = ({ clock, lastDay }: Guess) => clock === 'time' && lastDay === null;
 
 /** The assignments of both times, as pairs of column and expression. */
 export function times(guess: Guess): readonly (readonly [string, string])[] {
   const [from, to] = [stored(guess, 'starts'), stored(guess, 'ends')];
   if (guess.clock === 'range') return [[name(guess.starts.column), `tstzrange(${from}, ${to})`]];
   if (guess.clock === 'wall clock range') return [[name(guess.starts.column), `tsrange(${from}, ${to})`]];
+  const { lasts, day, lastDay } = guess;
+  if (lasts !== null) {
+    const seconds = 'extract(epoch FROM ends - starts)';
+    const per = { hours: ' / 3600', minutes: ' / 60', seconds: '', interval: '' }[lasts];
+    return [
+      [name(guess.starts.column), from],
+      [
+        name(guess.ends.column),
+        lasts === 'interval' ? 'ends - starts' : `(${seconds}${per})::${guess.ends.type}`,
+      ],
+    ];
+  }
+  const dateOf = (value: string) => from.replace('starts', value).replace(/time$/, 'date');
   return [
+    ...(day === null ? [] : [[name(day.column), dateOf('starts')] as const]),
+    ...(lastDay === null ? [] : [[name(lastDay.column), dateOf('ends')] as const]),
     [name(guess.starts.column), from],
     [name(guess.ends.column), guess.clock === 'date' ? `${to} - 1` : to],
   ];
 }
 
-const gone = /cancel|delet|reject|declin|denied|refus|void|avlys|avslått|storn|inactive/i;
+/** A value of the state column, and its name where a table of states has one. */
+export interface StateValue {
+  readonly value: string;
+  readonly word: string;
+}
+
+const gone =
+  /cancel|delet|reject|declin|denied|refus|void|avlys|avslått|storn|inactive|no.?show|expired|withdraw|revok|remov|annul/i;
+const confirmed = /confirm|approv|accept|active|book|reserv|creat|valid|bekreft|godkjent|best[äa]tigt/i;
 const waiting =
   /pend|wait|request|requires|review|handling|tentativ|unconfirm|draft|hold|proposed|forespurt|foreløpig/i;
 /** A flag for approval, without which a booking is awaiting. */
@@ -85,10 +135,12 @@ interface States {
 }
 
 /** The expressions for the state of a booking. */
-export function states({ state }: Guess, values: readonly string[]): States {
+export function states(guess: Guess, values: readonly StateValue[]): States {
+  const { state } = guess;
   if (state === null) return { active: 'true', state: null, cancel: null, fresh: null };
-  const [column, own] = [of('b', state), name(state.column)];
+  const [column, own] = [read(guess, state), name(state.column)];
   const negative = gone.test(state.column);
+  if (guess.states !== null) return statesInWords(column, own, values);
   if (state.type === 'boolean' && approval.test(state.column)) {
     const active = state.isNotNull ? column : `coalesce(${column}, true)`;
     return {
@@ -124,11 +176,16 @@ export function states({ state }: Guess, values: readonly string[]): States {
   return statesInWords(column, own, values);
 }
 
-function statesInWords(column: string, own: string, values: readonly string[]): States {
-  const cancelled = values.filter((value) => gone.test(value));
-  const awaiting = values.filter((value) => !gone.test(value) && waiting.test(value));
-  const fresh = values.find((value) => !gone.test(value) && !waiting.test(value)) ?? null;
-  const list = (words: readonly string[]) => words.map(literal).join(', ');
+function statesInWords(column: string, own: string, values: readonly StateValue[]): States {
+  const cancelled = values.filter(({ word }) => gone.test(word));
+  const awaiting = values.filter(({ word }) => !gone.test(word) && waiting.test(word));
+  const others = values.filter((value) => !cancelled.includes(value) && !awaiting.includes(value));
+  const fresh = others.find(({ word }) => confirmed.test(word)) ?? others[0] ?? null;
+  const list = (of: readonly StateValue[]) =>
+    of
+      .map(({ value }) => literal(value))
+      .toSorted()
+      .join(', ');
   const not = [...cancelled, ...awaiting];
   return {
     active: not.length === 0 ? 'true' : `coalesce(${column}::text, '') NOT IN (${list(not)})`,
@@ -137,8 +194,11 @@ function statesInWords(column: string, own: string, values: readonly string[]): 
         ? null
         : `CASE ${cancelled.length === 0 ? '' : `WHEN ${column}::text IN (${list(cancelled)}) THEN 'cancelled' `}WHEN ${column}::text IN (${list(awaiting)}) THEN 'awaiting' ELSE 'active' END`,
     alive: cancelled.length === 0 ? 'true' : `coalesce(${column}::text, '') NOT IN (${list(cancelled)})`,
-    cancel: cancelled.length === 0 ? null : `${own} = ${literal(cancelled[0]!)}`,
-    fresh: fresh === null ? null : literal(fresh),
+    cancel:
+      cancelled.length === 0
+        ? null
+        : `${own} = ${literal((cancelled.find(({ word }) => /cancel/i.test(word)) ?? cancelled[0]!).value)}`,
+    fresh: fresh === null ? null : literal(fresh.value),
   };
 }
 

@@ -3,6 +3,7 @@ import type { Column, Guess } from './adapter-guess.ts';
 import {
   instant,
   isNumber,
+  isWithinDay,
   name,
   needsZone,
   of,
@@ -10,6 +11,7 @@ import {
   tableName,
   times,
   zone,
+  type StateValue,
 } from './adapter-expressions.ts';
 
 interface Field {
@@ -58,15 +60,25 @@ const head = (signature: string, returns = '') => `CREATE OR REPLACE FUNCTION pu
 LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $body$`;
 
 /** The SQL that the functions share. */
-function partsOf(guess: Guess, type: string, values: readonly string[]) {
+function partsOf(guess: Guess, type: string, values: readonly StateValue[]) {
   const { id, room } = guess;
   const [byKey, roomByKey] = [!isNumber(id), room !== null && !isNumber(room)];
   const expressions = states(guess, values);
   const argument = byKey ? 'key text' : 'id bigint';
   const made = byKey ? 'reservation_key' : 'reservation_id';
+  // the time of the row itself, which frameworks fill outside of the database
+  const rowTimes = guess.rowTimes.map(
+    (column) =>
+      [
+        name(column.column),
+        column.type === 'timestamp without time zone' ? "now() AT TIME ZONE 'UTC'" : `now()::${column.type}`,
+        /updat|modif|chang/i.test(column.column),
+      ] as const,
+  );
   return {
     guess,
     type,
+    rowTimes,
     table: tableName(guess.table),
     states: expressions,
     own: fields(guess),
@@ -98,20 +110,21 @@ function partsOf(guess: Guess, type: string, values: readonly string[]) {
 type Parts = ReturnType<typeof partsOf>;
 
 /** The text of 20_functions.sql. `values`: the values found in the state column. */
-export function functions(guess: Guess, type: string, values: readonly string[]): string {
+export function functions(guess: Guess, type: string, values: readonly StateValue[]): string {
   const parts = partsOf(guess, type, values);
-  const { room, link } = guess;
-  if (room === null || link !== null) return unwritten(parts);
+  const { room, link, header } = guess;
+  if (room === null || header !== null) return unwritten(parts);
+  const place = link === null ? ownPlace(parts, room) : linkedPlace(parts, room, link);
   return [
-    importFunction(parts, room),
-    changeFunction(parts, room),
+    importFunction(parts, place),
+    changeFunction(parts, place),
     cancelFunction(parts),
     revoke(parts.byKey),
   ].join('');
 }
 
 function unwritten({ heads, byKey }: Parts): string {
-  return `-- Not written yet, because the room of a booking is in another table. sql/README.md specifies each function;
+  return `-- Not written yet, because the room of a booking is in another table, or not known. sql/README.md specifies each function;
 -- sql/portico/20_functions.sql is an example with rooms in a separate table.
 ${heads.import}
 BEGIN
@@ -128,33 +141,33 @@ END $body$;
 ${revoke(byKey)}`;
 }
 
-function importFunction(parts: Parts, room: Column): string {
-  const { guess, type, table, states, own, made, rooms, declared, overlap, heads } = parts;
-  const inserted = [
-    [name(room.column), 'room'] as const,
-    ...times(guess),
-    ...own.map(({ column, from }) => [column, from('item')] as const),
-    ...(guess.state === null || states.fresh === null
-      ? []
-      : [[name(guess.state.column), states.fresh] as const]),
-  ];
+/** The parts of the functions that depend on whether the room is a column of the booking or in a table of links. */
+interface Place {
+  /** Declarations, checks and statements of the import; the writing statement is between the last two. */
+  readonly declared: string;
+  readonly checked: string;
+  readonly columns: readonly (readonly [column: string, value: string])[];
+  readonly linked: string;
+  /** Of the change. */
+  readonly changes: string;
+  readonly chosen: string;
+  readonly count: string;
+  readonly assigned: readonly string[];
+  readonly relinked: string;
+  /** Condition on the bookings `b`: in the variable's room or rooms. */
+  readonly isIn: (variable: 'import' | 'change') => string;
+  /** Text and arguments of the error for a taken time. */
+  readonly named: (variable: 'import' | 'change') => string;
+}
 
-  return `-- The functions that write bookings. This is a guess: compare it with the rows that the booking system itself writes.
-${guess.otherTimes.length === 0 ? '' : `-- These columns also contain the times and are not written yet, by an INSERT or an UPDATE: ${guess.otherTimes.join(', ')}\n`}${guess.needed.length === 0 ? '' : `-- These columns are required and not filled yet: ${guess.needed.join(', ')}\n`}${guess.related.length === 0 ? '' : `-- Related tables: ${guess.related.slice(0, 8).join(', ')}. Check which of them need a row for each booking, or change with it.\n`}
--- Creates a booking from an Outlook meeting. \`overlap\`: 'refuse' (the default; error 23P01 if the room is taken) or 'allow'.
-${heads.import}
-DECLARE
-  starts constant timestamptz := (item ->> 'starts_at')::timestamptz;
-  ends constant timestamptz := (item ->> 'ends_at')::timestamptz;
-  room ${room.type};${declared}
-BEGIN
-  IF jsonb_array_length(item -> '${rooms}') IS DISTINCT FROM 1 THEN
+function ownPlace({ guess, rooms, roomByKey, byKey }: Parts, room: Column): Place {
+  const { type } = room;
+  return {
+    declared: `\n  room ${type};`,
+    checked: `  IF jsonb_array_length(item -> '${rooms}') IS DISTINCT FROM 1 THEN
     RAISE EXCEPTION 'A booking has one room, not %.', item ->> '${rooms}' USING ERRCODE = '22023';
   END IF;
-  IF starts IS NULL OR ends IS NULL OR ends < starts THEN
-    RAISE EXCEPTION 'A booking needs a start and an end that is not before it.' USING ERRCODE = '22023';
-  END IF;
-  room := (item -> '${rooms}' ->> 0)::${room.type};
+  room := (item -> '${rooms}' ->> 0)::${type};
 ${
   guess.rooms === null
     ? ''
@@ -162,30 +175,122 @@ ${
     RAISE EXCEPTION 'There is no room %.', room USING ERRCODE = '23503';
   END IF;
 `
-}  INSERT INTO ${table} (${inserted.map(([column]) => column).join(', ')})
+}`,
+    columns: [[name(room.column), 'room']],
+    linked: '',
+    changes: `\n  place ${type};`,
+    chosen: `${roomByKey && !byKey ? '  change := bridge_with_keys(change);\n' : ''}  place := coalesce((change -> '${rooms}' ->> 0)::${type}, was.${roomByKey ? 'resource_key' : 'resource_id'}${roomByKey ? `::${type}` : ''});
+`,
+    count: `jsonb_array_length(change -> '${rooms}') <> 1`,
+    assigned: [`${name(room.column)} = place`],
+    relinked: '',
+    isIn: (variable) => `${of('b', room)} = ${variable === 'import' ? 'room' : 'place'}`,
+    named: (variable) => `room %.', ${variable === 'import' ? 'room' : 'place'}`,
+  };
+}
+
+function linkedPlace(
+  { guess, rooms, roomByKey, byKey, made, isRow, table }: Parts,
+  room: Column,
+  link: Column,
+): Place {
+  const { type } = room;
+  const links = tableName(`${link.schema}.${link.table}`);
+  const list = (json: string) =>
+    `ARRAY(SELECT DISTINCT r::${type} FROM jsonb_array_elements_text(${json} -> '${rooms}') r ORDER BY 1)`;
+  const others = guess.linkNeeded.map((column) => `, ${name(column)}`).join('');
+  const todo = others === '' ? '' : ` -- required, too: ${guess.linkNeeded.join(', ')}`;
+  const own = `(SELECT ${of('b', guess.id)} FROM ${table} b WHERE ${isRow})`;
+  return {
+    declared: `\n  rooms constant ${type}[] := ${list('item')};`,
+    checked: `  IF cardinality(rooms) = 0 THEN
+    RAISE EXCEPTION 'A booking needs a room.' USING ERRCODE = '22023';
+  END IF;
+${
+  guess.rooms === null
+    ? ''
+    : `  IF EXISTS (SELECT FROM unnest(rooms) x (room) WHERE NOT EXISTS (SELECT FROM ${tableName(guess.rooms.table)} r WHERE ${of('r', guess.rooms.key)} = x.room)) THEN
+    RAISE EXCEPTION 'There is no such room among %.', array_to_string(rooms, ', ') USING ERRCODE = '23503';
+  END IF;
+`
+}`,
+    columns: [],
+    linked: `  INSERT INTO ${links} (${name(link.column)}, ${name(room.column)})${todo}
+  SELECT ${made}::${link.type}, r FROM unnest(rooms) r;
+`,
+    changes: `\n  rooms ${type}[];`,
+    chosen: `${roomByKey && !byKey ? '  change := bridge_with_keys(change);\n' : ''}  rooms := CASE WHEN change ? '${rooms}' THEN ${list('change')}
+    ELSE ARRAY(SELECT ${of('l', room)} FROM ${links} l WHERE ${of('l', link)} = ${own}) END;
+`,
+    count: `(change ? '${rooms}' AND cardinality(rooms) = 0)`,
+    assigned: [],
+    relinked: `  IF change ? '${rooms}' THEN
+    INSERT INTO ${links} (${name(link.column)}, ${name(room.column)})${todo}
+    SELECT ${own}, r FROM unnest(rooms) r
+    WHERE NOT EXISTS (SELECT FROM ${links} l WHERE ${of('l', link)} = ${own} AND ${of('l', room)} = r);
+    DELETE FROM ${links} l WHERE ${of('l', link)} = ${own} AND ${of('l', room)} <> ALL (rooms);
+  END IF;
+`,
+    isIn: () =>
+      `EXISTS (SELECT FROM ${links} l WHERE ${of('l', link)} = ${of('b', guess.id)} AND ${of('l', room)} = ANY (rooms))`,
+    named: () => "room %.', array_to_string(rooms, ' or ')",
+  };
+}
+
+function importFunction(parts: Parts, place: Place): string {
+  const { guess, type, table, states, own, made, declared, overlap, heads, rowTimes } = parts;
+  const inserted = [
+    ...place.columns,
+    ...times(guess),
+    ...own.map(({ column, from }) => [column, from('item')] as const),
+    ...(guess.state === null || states.fresh === null
+      ? []
+      : [[name(guess.state.column), states.fresh] as const]),
+    ...rowTimes,
+  ];
+  return `-- The functions that write bookings. This is a guess: compare it with the rows that the booking system itself writes.
+${guess.otherTimes.length === 0 ? '' : `-- These columns also contain the times and are not written yet, by an INSERT or an UPDATE: ${guess.otherTimes.join(', ')}\n`}${guess.needed.length === 0 ? '' : `-- These columns are required and not filled yet: ${guess.needed.join(', ')}\n`}${guess.related.length === 0 ? '' : `-- Related tables: ${guess.related.slice(0, 8).join(', ')}. Check which of them need a row for each booking, or change with it.\n`}
+-- Creates a booking from an Outlook meeting. \`overlap\`: 'refuse' (the default; error 23P01 if the room is taken) or 'allow'.
+${heads.import}
+DECLARE
+  starts constant timestamptz := (item ->> 'starts_at')::timestamptz;
+  ends constant timestamptz := (item ->> 'ends_at')::timestamptz;${place.declared}${declared}
+BEGIN
+  IF starts IS NULL OR ends IS NULL OR ends < starts THEN
+    RAISE EXCEPTION 'A booking needs a start and an end that is not before it.' USING ERRCODE = '22023';
+  END IF;
+${place.checked}${limit(guess)}  INSERT INTO ${table} (${inserted.map(([column]) => column).join(', ')})
   SELECT ${inserted.map(([, value]) => value).join(', ')}
   -- checked in the same statement as the INSERT, against concurrent bookings
   WHERE item ->> 'overlap' = 'allow' OR NOT EXISTS (
-    SELECT FROM ${table} b WHERE ${of('b', room)} = room AND ${overlap})
+    SELECT FROM ${table} b WHERE ${place.isIn('import')} AND ${overlap})
   RETURNING ${name(guess.id.column)} INTO ${made};
   IF ${made} IS NULL THEN
-    RAISE EXCEPTION 'The time is taken in room %.', room USING ERRCODE = '23P01';
+    RAISE EXCEPTION 'The time is taken in ${place.named('import')} USING ERRCODE = '23P01';
   END IF;
-  reservation_type := ${type};
+${place.linked}  reservation_type := ${type};
 END $body$;
 `;
 }
 
-function changeFunction(parts: Parts, room: Column): string {
-  const { guess, type, table, own, byKey, roomByKey, rooms, given, isRow, declared, overlap, heads } = parts;
+/** Refuses what the columns cannot store; a shorter booking would be written back to Outlook. */
+const limit = (guess: Guess) =>
+  isWithinDay(guess)
+    ? `  IF ends >= starts + interval '24 hours' THEN
+    RAISE EXCEPTION 'A booking lasts less than a day.' USING ERRCODE = '22023';
+  END IF;
+`
+    : '';
+
+function changeFunction(parts: Parts, place: Place): string {
+  const { guess, type, table, own, byKey, given, isRow, declared, overlap, heads, rowTimes } = parts;
   return `
 -- Changes a booking and returns the keys that it now has as requested.
 ${heads.change}
 DECLARE
   was record;
   starts timestamptz;
-  ends timestamptz;
-  place ${room.type};${declared}
+  ends timestamptz;${place.changes}${declared}
 BEGIN
   PERFORM FROM ${table} b WHERE ${isRow} AND $1 = ${type} FOR UPDATE;
   IF NOT FOUND THEN
@@ -197,24 +302,24 @@ BEGIN
   SELECT * INTO was FROM bridge_items i WHERE i.reservation_type = $1 AND i.reservation_id = ${byKey ? 'bridge_key_id($1, $2)' : '$2'};
   starts := coalesce((change ->> 'starts_at')::timestamptz, was.starts_at);
   ends := coalesce((change ->> 'ends_at')::timestamptz, was.ends_at);
-${roomByKey && !byKey ? '  change := bridge_with_keys(change);\n' : ''}  place := coalesce((change -> '${rooms}' ->> 0)::${room.type}, was.${roomByKey ? 'resource_key' : 'resource_id'}${roomByKey ? `::${room.type}` : ''});
-  IF ends < starts OR jsonb_array_length(change -> '${rooms}') <> 1 THEN
-    RAISE EXCEPTION '% % needs one room, and an end that is not before its start.', type, ${given} USING ERRCODE = '22023';
+${place.chosen}  IF ends < starts OR ${place.count} THEN
+    RAISE EXCEPTION '% % needs a room, and an end that is not before its start.', type, ${given} USING ERRCODE = '22023';
   END IF;
-  IF change ->> 'overlap' = 'refuse' AND EXISTS (
-    SELECT FROM ${table} b WHERE ${of('b', room)} = place AND NOT (${isRow}) AND ${overlap}) THEN
-    RAISE EXCEPTION 'The time is taken in room %.', place USING ERRCODE = '23P01';
+${limit(guess)}  IF change ->> 'overlap' = 'refuse' AND EXISTS (
+    SELECT FROM ${table} b WHERE ${place.isIn('change')} AND NOT (${isRow}) AND ${overlap}) THEN
+    RAISE EXCEPTION 'The time is taken in ${place.named('change')} USING ERRCODE = '23P01';
   END IF;
   UPDATE ${table} b SET ${[
-    `${name(room.column)} = place`,
+    ...place.assigned,
     ...times(guess).map(([column, value]) => `${column} = ${value}`),
     ...own.map(
       ({ key, column, from }) =>
         `${column} = CASE WHEN change ? '${key}' THEN ${from('change')} ELSE b.${column} END`,
     ),
+    ...rowTimes.filter(([, , isOfChange]) => isOfChange).map(([column, value]) => `${column} = ${value}`),
   ].join(',\n    ')}
   WHERE ${isRow};
-  RETURN bridge_stored_keys(type, ${given}, change);
+${place.relinked}  RETURN bridge_stored_keys(type, ${given}, change);
 END $body$;
 `;
 }

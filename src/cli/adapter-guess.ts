@@ -19,8 +19,11 @@ export interface Column {
   readonly references: string | null;
 }
 
-/** The representation of an instant in the schema. */
-type Clock = 'instant' | 'wall clock' | 'seconds' | 'date' | 'range' | 'wall clock range';
+/** The representation of an instant in the schema. `time`: a time of day, beside a column with the date. */
+type Clock = 'instant' | 'wall clock' | 'seconds' | 'date' | 'time' | 'range' | 'wall clock range';
+
+/** The unit of a duration; `interval`: PostgreSQL's type. */
+type Unit = 'interval' | 'hours' | 'minutes' | 'seconds';
 
 export interface Guess {
   /** `schema.table`, here and below. */
@@ -29,11 +32,17 @@ export interface Guess {
   readonly id: Column;
   readonly clock: Clock;
   readonly starts: Column;
-  /** The same as `starts` where it is a range. */
+  /** The same as `starts` where it is a range; the duration where `lasts` is not null. */
   readonly ends: Column;
-  /** In the table itself, or in a child table whose column `link` has the id of the booking. */
+  readonly lasts: Unit | null;
+  /** The date of a `time`, and the date of its end; null: there is none. */
+  readonly day: Column | null;
+  readonly lastDay: Column | null;
+  /** In the table itself, in its header, or in a child table of either whose column `link` has the id of the booking or header. */
   readonly room: Column | null;
   readonly link: Column | null;
+  /** A table that several rows refer to, for example a series: the column that refers to it, and its key; null: none. */
+  readonly header: { readonly from: Column; readonly key: Column } | null;
   /** Other columns that refer to the same table of rooms. */
   readonly otherRooms: readonly string[];
   readonly title: Column | null;
@@ -43,6 +52,10 @@ export interface Guess {
   readonly private: Column | null;
   /** The column that marks a booking as cancelled: a flag, a state, or a timestamp. */
   readonly state: Column | null;
+  /** The table of states that `state` refers to: its key, and the column with their names; null: there is none. */
+  readonly states: { readonly key: Column; readonly word: Column } | null;
+  /** Columns that may describe repetitions. */
+  readonly repeats: readonly string[];
   /** Columns that may be times before and after the booking. */
   readonly buffers: readonly string[];
   /** Other columns with the times, which the functions do not write. */
@@ -55,6 +68,10 @@ export interface Guess {
   readonly zones: readonly string[];
   /** The rooms: table, key, and name column if there is one; null: no table fits. */
   readonly rooms: { readonly table: string; readonly key: Column; readonly name: Column | null } | null;
+  /** Required columns with the time at which a row was created or changed. */
+  readonly rowTimes: readonly Column[];
+  /** Other columns that an INSERT into the table of links must fill. */
+  readonly linkNeeded: readonly string[];
   /** Other columns that an INSERT must fill, with the tables that they refer to. */
   readonly needed: readonly string[];
   /** Other tables that refer to a row, or that a nullable column of it refers to. */
@@ -83,8 +100,12 @@ const isOfRow = has(
   'created create creation updated update modified write changed deleted cancelled canceled ' +
     'sent seen read login reminder reminded notified paid approved expires expiry id',
 );
+/** Filled by a framework, not by the database. */
+const isWritten = ({ column, type }: Column) =>
+  /^timestamp/.test(type) &&
+  /^(date_?)?(created|updated|modified|last_?modified|changed)(_?(at|on|date))?$/i.test(column);
 const isRoom = has('room resource space location venue facility hall unit lokale raum');
-const isTitle = has('title subject summary name purpose tittel titel');
+const isTitle = has('title subject summary name purpose label tittel titel');
 const isRoomName = has('name label title navn');
 const isText = has('description body beskrivelse');
 /** Often words of the staff among themselves. */
@@ -95,6 +116,8 @@ const isKeyed = has('id');
 const isZone = has('tz timezone zone');
 /** Durations before or after a booking. */
 const isBuffer = has('buffer setup teardown preparation cleanup cleaning');
+const isDuration = has('duration length minutes hours lasts varighet dauer');
+const isMoment = has('when date datetime scheduled');
 const isPrivate = has('private confidential public');
 const isStateWord = has('status state');
 const isStateMark = has(
@@ -126,12 +149,19 @@ const clockOf = ({ type }: Column): Clock | null =>
 
 const isTextual = ({ type }: Column) => /^(text|character|citext|varchar)/.test(type);
 
-interface Times {
-  readonly clock: Clock;
-  readonly starts: Column;
-  readonly ends: Column;
+type Times = Pick<Guess, 'clock' | 'starts' | 'ends' | 'lasts' | 'day' | 'lastDay'> & {
   readonly isByName: boolean;
-}
+};
+
+const timesIn = (clock: Clock, starts: Column, ends: Column, isByName = true): Times => ({
+  clock,
+  starts,
+  ends,
+  lasts: null,
+  day: null,
+  lastDay: null,
+  isByName,
+});
 
 const isRange = (column: Column) => /range$/.test(clockOf(column) ?? '');
 
@@ -141,7 +171,45 @@ function timesOf(columns: readonly Column[]): Times | null {
   // one that may be empty beside moments that may not is made of these
   if (range === undefined || (pair?.isByName === true && !range.isNotNull && pair.starts.isNotNull))
     return pair;
-  return { clock: clockOf(range)!, starts: range, ends: range, isByName: true };
+  return timesIn(clockOf(range)!, range, range);
+}
+
+/** Times of day with a date, or two. */
+function timesOfDay(columns: readonly Column[]): Times | null {
+  const ofType = (type: RegExp) => columns.filter((column) => type.test(column.type) && !isOfRow(column));
+  const times = ofType(/^time /);
+  const starts = times.find((column) => isStart(column) && !isEnd(column));
+  const ends = times.find((column) => isEnd(column) && !isStart(column));
+  const dates = ofType(/^date$/);
+  const lastDay = dates.find((column) => isEnd(column) && !isStart(column)) ?? null;
+  const others = dates.filter((column) => column !== lastDay);
+  const day = others.find(({ isNotNull }) => isNotNull) ?? others[0];
+  if (starts === undefined || ends === undefined || day === undefined) return null;
+  return { ...timesIn('time', starts, ends), day, lastDay };
+}
+
+/** A start with a duration. */
+function timesWithDuration(columns: readonly Column[]): Times | null {
+  const ends = columns.find(
+    (column) =>
+      isDuration(column) && /^(interval|smallint|integer|bigint|numeric|real|double)/.test(column.type),
+  );
+  if (ends === undefined) return null;
+  const isFree = (column: Column) =>
+    /^(instant|wall clock)$/.test(clockOf(column) ?? '') && !isOfRow(column) && column.references === null;
+  const starts =
+    columns.find((column) => isFree(column) && isStart(column)) ??
+    columns.find((column) => isFree(column) && isMoment(column));
+  if (starts === undefined) return null;
+  const lasts: Unit =
+    ends.type === 'interval'
+      ? 'interval'
+      : /hour/i.test(ends.column)
+        ? 'hours'
+        : /sec/i.test(ends.column)
+          ? 'seconds'
+          : 'minutes';
+  return { ...timesIn(clockOf(starts)!, starts, ends), lasts };
 }
 
 /** What a name says beside start or end; a plain time or date says nothing. */
@@ -159,6 +227,9 @@ function likeness(starts: Column, ends: Column): number {
 
 function pairOf(columns: readonly Column[]): Times | null {
   for (const clock of ['instant', 'wall clock', 'seconds', 'date'] as const) {
+    // two dates with times of day beside them are no whole days
+    const more = clock === 'date' ? (timesOfDay(columns) ?? timesWithDuration(columns)) : null;
+    if (more !== null) return more;
     const ofClock = columns.filter(
       (column) => clockOf(column) === clock && column.references === null && !column.isKey,
     );
@@ -167,7 +238,7 @@ function pairOf(columns: readonly Column[]): Times | null {
     const [best] = starts
       .flatMap((from) => ends.map((to) => [from, to] as const))
       .toSorted((a, b) => likeness(...b) - likeness(...a));
-    if (best !== undefined) return { clock, starts: best[0], ends: best[1], isByName: true };
+    if (best !== undefined) return timesIn(clock, best[0], best[1]);
   }
   // unknown names: exactly two required timestamps
   for (const clock of ['instant', 'wall clock'] as const) {
@@ -175,7 +246,16 @@ function pairOf(columns: readonly Column[]): Times | null {
       (column) => clockOf(column) === clock && column.isNeeded && !isOfRow(column),
     );
     if (starts !== undefined && ends !== undefined && more === undefined)
-      return { clock, starts, ends, isByName: false };
+      return timesIn(clock, starts, ends, false);
+  }
+  return null;
+}
+
+/** The first two columns with moments, of a table that a person has chosen. */
+function firstTwo(columns: readonly Column[]): Times | null {
+  for (const clock of ['instant', 'wall clock'] as const) {
+    const [starts, ends] = columns.filter((column) => clockOf(column) === clock && !isOfRow(column));
+    if (starts !== undefined && ends !== undefined) return timesIn(clock, starts, ends, false);
   }
   return null;
 }
@@ -189,9 +269,12 @@ const keepsTimes = (column: Column) =>
 
 const nameOf = ({ schema, table }: Column) => `${schema}.${table}`;
 
-/** Recognises frameworks that store UTC in columns without a zone by the columns that they add to each table. */
-function whyUtc(columns: readonly Column[]): string | null {
+/** Recognises frameworks that store UTC in columns without a zone by their tables and the columns that they add to each table. */
+function whyUtc(columns: readonly Column[], tables: readonly string[]): string | null {
   const names = new Set(columns.map(({ column }) => column));
+  const hasTable = (name: string) => tables.some((table) => table.endsWith(`.${name}`));
+  if (hasTable('ar_internal_metadata')) return 'Rails stores UTC (ar_internal_metadata)';
+  if (hasTable('_prisma_migrations')) return 'Prisma stores UTC (_prisma_migrations)';
   if (names.has('create_uid') && names.has('write_date')) return 'Odoo stores UTC (write_date)';
   if (names.has('createdAt') && names.has('updatedAt'))
     return 'Prisma and similar libraries store UTC (createdAt)';
@@ -221,6 +304,19 @@ function roomsOf(room: Column | null, tables: ReadonlyMap<string, readonly Colum
       };
 }
 
+/** A column that refers to a table of states with names. */
+function statesOf(columns: readonly Column[], tables: ReadonlyMap<string, readonly Column[]>) {
+  for (const from of columns.filter((column) => isStateWord(column) && column.references !== null)) {
+    const of = tables.get(from.references!) ?? [];
+    const keys = of.filter(({ isKey }) => isKey);
+    const word = of.find(
+      (column) => isTextual(column) && !column.isKey && has('key code name label title status state')(column),
+    );
+    if (keys.length === 1 && word !== undefined) return { from, of: { key: keys[0]!, word } };
+  }
+  return null;
+}
+
 /** Tables that may need a row for each booking. */
 function relatedTo(
   table: string,
@@ -240,45 +336,67 @@ function relatedTo(
   ];
 }
 
-/** The best candidate for the bookings table; null: no table has a key and recognisable start and end columns. */
-export function guess(all: readonly Column[]): Guess | null {
+/**
+ * The best candidate for the bookings table; null: no table has a key and recognisable start and end columns. `chosen`: the only
+ * candidate, as `schema.table`.
+ */
+export function guess(all: readonly Column[], chosen?: string): Guess | null {
   const tables = Map.groupBy(all, nameOf);
   const refersToRoom = ({ references }: Column) =>
     references !== null && roomWords.test(references.split('.')[1]!) && !roomKinds.test(references);
   const roomOf = (columns: readonly Column[]) =>
     columns.find(refersToRoom) ?? columns.find((column) => isRoom(column) && !column.isKey) ?? null;
-  const candidates = [...tables].flatMap(([table, columns]) => {
-    const times = timesOf(columns);
-    const keys = columns.filter(({ isKey }) => isKey);
-    if (times === null || keys.length !== 1) return [];
+  /** The room of a table's row: in the row, or in rows of a child table. */
+  const placeOf = (table: string, columns: readonly Column[]) => {
+    const own = roomOf(columns);
+    if (own !== null) return { room: own, link: null };
     const below = [...tables.values()].find(
       (other) =>
         other !== columns && other.some(({ references }) => references === table) && other.some(refersToRoom),
     );
-    const own = roomOf(columns);
-    const room = own ?? (below === undefined ? null : roomOf(below));
-    const link = own === null ? (below?.find(({ references }) => references === table) ?? null) : null;
+    return below === undefined
+      ? null
+      : { room: roomOf(below), link: below.find(({ references }) => references === table)! };
+  };
+  /** A table that a booking refers to and that has the room. */
+  const headerOf = (columns: readonly Column[]) => {
+    for (const from of columns.filter(({ references }) => references !== null)) {
+      const above = tables.get(from.references!) ?? [];
+      const keys = above.filter(({ isKey }) => isKey);
+      const place = keys.length === 1 ? placeOf(from.references!, above) : null;
+      if (place !== null) return { from, key: keys[0]!, columns: above, place };
+    }
+    return null;
+  };
+  const candidates = [...tables].flatMap(([table, columns]) => {
+    const times = timesOf(columns) ?? (chosen === table ? firstTwo(columns) : null);
+    const keys = columns.filter(({ isKey }) => isKey);
+    if (times === null || keys.length !== 1 || (chosen ?? table) !== table) return [];
+    const place = placeOf(table, columns);
+    const up = place === null ? headerOf(columns) : null;
+    const { room = null, link = null } = place ?? up?.place ?? {};
     const score =
       (bookingWords.test(table) ? 3 : 0) +
       (/book|reserv/i.test(table) ? 1 : 0) +
-      (room === null ? 0 : own === null ? 2 : 3) +
-      (columns.some(isTitle) ? 1 : 0) -
+      (room === null ? 0 : link !== null || up !== null ? 2 : 3) +
+      ([...columns, ...(up?.columns ?? [])].some(isTitle) ? 1 : 0) -
       (times.isByName ? 0 : 2) -
       (otherWords.test(table) ? 4 : 0) -
       (roomWords.test(table.split('.')[1]!) && !bookingWords.test(table) ? 2 : 0);
-    return [{ table, columns, times, id: keys[0]!, room, link, score }];
+    return [{ table, columns, times, id: keys[0]!, room, link, up, score }];
   });
   const [best, ...others] = candidates.toSorted((a, b) => b.score - a.score);
   if (best === undefined) return null;
-  const { columns, times, id, room, link } = best;
+  const { columns, times, id, room, link, up } = best;
   const find = (is: (column: Column) => boolean, ...not: readonly (Column | null)[]) =>
-    columns.find(
+    [...columns, ...(up?.columns ?? [])].find(
       (column) => is(column) && column.references === null && !column.isKey && !not.includes(column),
     ) ?? null;
   const title = find(
     (column) => isTitle(column) && isTextual(column) && !isPerson(column) && !isRoom(column),
   );
   const email = find((column) => isEmail(column) && isTextual(column));
+  const ofTable = statesOf([...columns, ...(up?.columns ?? [])], tables);
   const used = {
     title,
     description:
@@ -288,20 +406,36 @@ export function guess(all: readonly Column[]): Guess | null {
     organizer: find((column) => isPerson(column) && isTextual(column) && !isKeyed(column), title, email),
     private: find((column) => isPrivate(column) && /^(boolean|integer|smallint)$/.test(column.type)),
     // a text column distinguishes more states than a flag
-    state: find((column) => isStateWord(column) && isTextual(column)) ?? find(isState),
+    state: find((column) => isStateWord(column) && isTextual(column)) ?? ofTable?.from ?? find(isState),
   };
-  const filled = new Set<Column | null>([id, times.starts, times.ends, room, ...Object.values(used)]);
+  const { isByName: _isByName, ...clock } = times;
+  const rowTimes = columns.filter((column) => column.isNeeded && isWritten(column));
+  const filled = new Set<Column | null>([
+    id,
+    times.starts,
+    times.ends,
+    times.day,
+    times.lastDay,
+    room,
+    ...Object.values(used),
+    ...rowTimes,
+  ]);
   return {
     table: best.table,
     others: others.map(({ table }) => table),
     id,
-    ...times,
+    ...clock,
     room,
     link,
+    header: up === null ? null : { from: up.from, key: up.key },
     otherRooms: columns
       .filter((column) => column !== room && refersToRoom(column) && column.references === room?.references)
       .map(({ column }) => column),
     ...used,
+    states: used.state === ofTable?.from ? (ofTable?.of ?? null) : null,
+    repeats: columns
+      .filter(({ column }) => /repeat|recur|rrule|frequency/i.test(column))
+      .map(({ column }) => column),
     buffers: columns
       .filter((column) => isBuffer(column) && /^(interval|integer|smallint)$/.test(column.type))
       .map(({ column }) => column),
@@ -311,11 +445,19 @@ export function guess(all: readonly Column[]): Guess | null {
     otherStates: columns
       .filter((column) => isState(column) && column !== used.state && column.references === null)
       .map(({ column }) => column),
-    utc: whyUtc(columns),
+    utc: whyUtc(columns, [...tables.keys()]),
     zones: all
       .filter((column) => isZone(column) && isTextual(column))
       .map((column) => `${nameOf(column)}.${column.column}`),
     rooms: roomsOf(room, tables),
+    rowTimes,
+    linkNeeded:
+      link === null
+        ? []
+        : tables
+            .get(nameOf(link))!
+            .filter((column) => column.isNeeded && !column.isKey && column !== link && column !== room)
+            .map(({ column }) => column),
     needed: columns
       .filter((column) => column.isNeeded && !filled.has(column))
       .map(({ column, references }) => (references === null ? column : `${column} (of ${references})`)),

@@ -4,7 +4,8 @@ import { join, resolve } from 'node:path';
 import { readEnv, toBookingConfig } from '../config.ts';
 import { openSession, type Queryable } from '../database.ts';
 import { Invalid, Permanent } from '../errors.ts';
-import { guess, type Column } from './adapter-guess.ts';
+import { literal, name, tableName, type StateValue } from './adapter-expressions.ts';
+import { guess, type Column, type Guess } from './adapter-guess.ts';
 import { adapterTexts } from './adapter-texts.ts';
 import { command } from '../command-name.ts';
 import { say } from './terminal.ts';
@@ -13,8 +14,8 @@ import { queryRows } from '../query.ts';
 
 const queryMs = 30_000;
 
-/** Writes the folder. Throws Invalid if it exists, Retryable if the database does not answer, and Permanent if no table of the database can be one of bookings. */
-export async function newCommand(folder: string): Promise<number> {
+/** Writes the folder. Throws Invalid if it exists or the table does not, Retryable if the database does not answer, and Permanent if no table of the database can be one of bookings. */
+export async function newCommand(folder: string, { table }: { readonly table?: string }): Promise<number> {
   const target = resolve(folder);
   if (existsSync(target))
     throw new Invalid('FOLDER', `${target} exists already.`, 'Name a folder that does not exist yet.');
@@ -22,7 +23,7 @@ export async function newCommand(folder: string): Promise<number> {
   const own = await connecting('adapter new', () =>
     openSession(database, 'outlook-booking-sync adapter new', queryMs),
   );
-  const texts = await textsOf(own.session).finally(() => own.close());
+  const texts = await textsOf(own.session, table).finally(() => own.close());
   mkdirSync(target, { recursive: true });
   for (const [name, text] of Object.entries(texts)) writeFileSync(join(target, name), text);
   say(`Written to ${target}: ${Object.keys(texts).join(', ')}.`);
@@ -32,19 +33,40 @@ export async function newCommand(folder: string): Promise<number> {
   return 0;
 }
 
-/** The texts of the files by file name. Throws Permanent if no table of the database can be one of bookings. */
-export async function textsOf(db: Queryable): Promise<Readonly<Record<string, string>>> {
-  const guessed = guess(await readColumns(db));
+/**
+ * The texts of the files by file name. `table`: the bookings table, as `schema.table` or `table`; guessed if it is missing. Throws
+ * Permanent if no table of the database can be one of bookings.
+ */
+export async function textsOf(db: Queryable, table?: string): Promise<Readonly<Record<string, string>>> {
+  const columns = await readColumns(db);
+  const guessed = guess(columns, table === undefined ? undefined : chosenTable(columns, table));
   if (guessed === null)
     throw new Permanent(
-      'No bookings table was found: no table has a primary key of one column and two columns for start and end.',
+      table === undefined
+        ? 'No bookings table was found: no table has a primary key of one column and columns for start and end, or for start and duration.'
+        : `${table} cannot be used: it has no primary key of one column, or no two columns with times.`,
       {
-        hint: 'Copy sql/mrbs and follow sql/README.md, "Writing one in an hour". Columns are only visible to a role with a privilege on the table.',
+        hint:
+          table === undefined
+            ? 'Name the table: adapter new FOLDER --table SCHEMA.TABLE. Or copy sql/mrbs and follow sql/README.md, "Writing one in an hour". Columns are only visible to a role with a privilege on the table.'
+            : 'Copy sql/mrbs and follow sql/README.md, "Writing one in an hour"; sql/indico shows an id made of several columns.',
       },
     );
-  const { state } = guessed;
-  const values = state === null ? [] : await readValues(db, guessed.table, state.column);
-  return adapterTexts(guessed, values);
+  return adapterTexts(guessed, await readStates(db, guessed));
+}
+
+/** The full name of a table. Throws Invalid if there is none, or several in different schemas. */
+function chosenTable(columns: readonly Column[], table: string): string {
+  const names = [...new Set(columns.map((column) => `${column.schema}.${column.table}`))];
+  const found = names.includes(table) ? [table] : names.filter((one) => one.endsWith(`.${table}`));
+  if (found.length === 1) return found[0]!;
+  throw new Invalid(
+    '--table',
+    found.length === 0
+      ? `There is no table ${table}, or our role has no privilege on it.`
+      : `Several tables are called ${table}: ${found.join(', ')}.`,
+    'Name it as schema.table, in the case in which psql shows it, without quotes.',
+  );
 }
 
 /** The columns of all tables except PostgreSQL's and ours. */
@@ -67,16 +89,21 @@ async function readColumns(db: Queryable): Promise<readonly Column[]> {
   );
 }
 
-/** The values of a state column; empty if our role may not read it. */
-async function readValues(db: Queryable, table: string, column: string): Promise<readonly string[]> {
-  const quoted = table.split('.').map(quote).join('.');
-  const { rows } = await db
-    .query<{ value: string }>(
-      `SELECT DISTINCT ${quote(column)}::text AS value FROM (SELECT ${quote(column)} FROM ${quoted} LIMIT 10000) s
-       WHERE ${quote(column)} IS NOT NULL ORDER BY 1 LIMIT 12`,
-    )
-    .catch(() => ({ rows: [] }));
-  return rows.map(({ value }) => value);
+/** The values of the state column with their words, the most frequent first; empty if our role may not read it. */
+async function readStates(db: Queryable, { table, state, states }: Guess): Promise<readonly StateValue[]> {
+  if (state === null) return [];
+  const home = state.table === table.split('.')[1] ? table : `${state.schema}.${state.table}`;
+  const [of, column] = [tableName(home), name(state.column)];
+  const text =
+    states === null
+      ? `SELECT value, value AS word FROM (
+           SELECT ${column}::text AS value, count(*) AS rows FROM (SELECT ${column} FROM ${of} LIMIT 10000) s
+           WHERE ${column} IS NOT NULL GROUP BY 1
+           UNION ALL SELECT e.enumlabel::text, 0 FROM pg_enum e JOIN pg_attribute a ON a.atttypid = e.enumtypid
+           WHERE a.attrelid = ${literal(of)}::regclass AND a.attname = ${literal(state.column)}) v
+         GROUP BY value ORDER BY sum(rows) DESC, value LIMIT 12`
+      : `SELECT s.${name(states.key.column)}::text AS value, s.${name(states.word.column)}::text AS word
+         FROM ${tableName(`${states.key.schema}.${states.key.table}`)} s
+         ORDER BY (SELECT count(*) FROM (SELECT ${column} FROM ${of} LIMIT 10000) b WHERE b.${column} = s.${name(states.key.column)}) DESC, 1 LIMIT 12`;
+  return await queryRows<StateValue>(db, text).catch(() => []);
 }
-
-const quote = (name: string) => (/^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`);

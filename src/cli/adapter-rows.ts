@@ -145,12 +145,20 @@ export async function checkTimes(client: pg.Client, timezone: string, report: Re
       'The times of bridge_items depend on the zone of the session: a wall-clock time is cast to an instant.',
       "In 10_view.sql: … AT TIME ZONE (SELECT value FROM public.bridge_settings WHERE name = 'timezone'), instead of ::timestamptz",
     );
-  const { rows: night } = await client.query<{ total: number; early: number }>(
-    `SELECT count(*) AS total, count(*) FILTER (WHERE (i.starts_at AT TIME ZONE $1)::time < '05:00') AS early
-     FROM (SELECT starts_at FROM public.bridge_items WHERE active AND NOT all_day LIMIT 10000) i`,
+  const { rows: night } = await client.query<{ total: number; early: number; odd: number }>(
+    `SELECT count(*) AS total, count(*) FILTER (WHERE (i.starts_at AT TIME ZONE $1)::time < '05:00') AS early,
+       count(*) FILTER (WHERE i.ends_at - i.starts_at NOT BETWEEN interval '2 minutes' AND interval '1 day') AS odd
+     FROM (SELECT starts_at, ends_at FROM public.bridge_items WHERE active AND NOT all_day LIMIT 10000) i`,
     [timezone],
   );
-  const { total, early } = night[0]!;
+  const { total, early, odd } = night[0]!;
+  if (odd > total / 2)
+    report(
+      'warning',
+      'zone',
+      `${odd} of ${total} bookings are shorter than two minutes or longer than a day.`,
+      'Check in 10_view.sql the unit of a duration or of seconds, and which columns are start and end.',
+    );
   if (total >= 10 && early > total / 2)
     report(
       'warning',
@@ -166,7 +174,7 @@ export async function checkTimes(client: pg.Client, timezone: string, report: Re
     : 'NULL';
   const { rows } = await client.query<{ line: string }>(
     `SELECT format('%s to %s, resource %s%s: %s (%s/%s)', to_char(i.starts_at AT TIME ZONE $1, 'YYYY-MM-DD HH24:MI'),
-       to_char(i.ends_at AT TIME ZONE $1, 'HH24:MI'), coalesce(to_jsonb(i) ->> 'resource_key', i.resource_id::text), ${room}, i.title,
+       to_char(i.ends_at AT TIME ZONE $1, CASE WHEN (i.ends_at AT TIME ZONE $1)::date = (i.starts_at AT TIME ZONE $1)::date THEN 'HH24:MI' ELSE 'YYYY-MM-DD HH24:MI' END), coalesce(to_jsonb(i) ->> 'resource_key', i.resource_id::text), ${room}, i.title,
        i.reservation_type, coalesce(to_jsonb(i) ->> 'reservation_key', i.reservation_id::text)) AS line
      FROM public.bridge_items i WHERE i.active AND i.ends_at > now() ORDER BY i.starts_at LIMIT 5`,
     [timezone],

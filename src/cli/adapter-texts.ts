@@ -1,7 +1,19 @@
 /** Generates the files of a new adapter from a guess about the schema. */
 import { functions } from './adapter-functions-text.ts';
 import type { Column, Guess } from './adapter-guess.ts';
-import { instant, isNumber, literal, of, states, tableName, zone } from './adapter-expressions.ts';
+import {
+  instant,
+  isNumber,
+  isWithinDay,
+  literal,
+  name,
+  of,
+  read,
+  states,
+  tableName,
+  zone,
+  type StateValue,
+} from './adapter-expressions.ts';
 
 /** The join to bridge_key, which has the number of a key. Its condition lets filters on either of both use an index. */
 function numberOf(alias: string, kind: string, keyed: string, column: Column): string {
@@ -15,7 +27,7 @@ function numberOf(alias: string, kind: string, keyed: string, column: Column): s
 }
 
 /** The texts of the files by file name. `values`: the values found in the state column. */
-export function adapterTexts(guess: Guess, values: readonly string[]): Readonly<Record<string, string>> {
+export function adapterTexts(guess: Guess, values: readonly StateValue[]): Readonly<Record<string, string>> {
   const type = literal(
     guess.table.split('.')[1]!.replace(/ies$/, 'y').replace(/s$/, '').toLowerCase().replace(/\W/g, '_'),
   );
@@ -23,19 +35,20 @@ export function adapterTexts(guess: Guess, values: readonly string[]): Readonly<
     '00_rights.sql': rights(guess, values),
     '10_view.sql': view(guess, type, values),
     ...(guess.rooms === null ? {} : { '11_resources.sql': resources(guess.rooms) }),
+    ...(guess.room?.type === 'bigint' ? { '15_indexes.sql': indexes(guess.room) } : {}),
     '20_functions.sql': functions(guess, type, values),
     '30_watch.sql': watch(guess, type),
     '40_defaults.sql': defaults(guess, type),
-    '90_uninstall.sql': uninstall,
+    '90_uninstall.sql': `${uninstall}${guess.room?.type === 'bigint' ? `DROP INDEX IF EXISTS ${name(guess.room.schema)}.${indexName(guess.room)};\n` : ''}`,
   };
 }
 
-function view(guess: Guess, type: string, values: readonly string[]): string {
-  const { id, room, link, title, description, organizer, email, zones } = guess;
+function view(guess: Guess, type: string, values: readonly StateValue[]): string {
+  const { id, room, link, header, title, description, organizer, email, zones } = guess;
   const table = tableName(guess.table);
   const isNarrow = id.type === 'integer' || id.type === 'smallint';
   const isPublic = guess.private !== null && /public/i.test(guess.private.column);
-  const flag = guess.private === null ? null : of('b', guess.private);
+  const flag = guess.private === null ? null : read(guess, guess.private);
   const isPrivate =
     flag === null
       ? 'false'
@@ -44,29 +57,50 @@ function view(guess: Guess, type: string, values: readonly string[]): string {
           ? `NOT ${flag}`
           : flag
         : `${flag} = ${isPublic ? '0' : '1'}`;
-  const text = (column: Column | null) => (column === null ? 'NULL::text' : `${of('b', column)}::text`);
-  const roomAt = room === null ? 'NULL' : of(link === null ? 'b' : 'l', room);
+  const text = (column: Column | null) => (column === null ? 'NULL::text' : `${read(guess, column)}::text`);
+  const roomAt = room === null ? 'NULL' : link === null ? read(guess, room) : of('l', room);
   const { active, state } = states(guess, values);
   // a row without times or room is not scheduled yet
   const scheduled = [
-    ...new Set([guess.starts, guess.ends, ...(room === null || link !== null ? [] : [room])]),
+    ...new Set([
+      ...(guess.day === null ? [] : [guess.day]),
+      guess.starts,
+      guess.ends,
+      ...(room === null || link !== null ? [] : [room]),
+    ]),
   ].filter(({ isNotNull }) => !isNotNull);
-  const between = [...new Set([guess.starts.column, guess.ends.column])].join(', ');
+  const between = [
+    ...new Set([guess.day, guess.lastDay, guess.starts, guess.ends].filter((column) => column !== null)),
+  ]
+    .map(({ column }) => column)
+    .join(', ');
   const notes = [
     `-- Guessed by \`adapter new\`: ${guess.table} is the bookings table${guess.others.length === 0 ? '' : ` (or ${guess.others.slice(0, 5).join(', ')}?)`}. The contract is sql/README.md.`,
-    guess.clock === 'wall clock' || guess.clock === 'wall clock range' || guess.clock === 'date'
+    /wall clock|date|time/.test(guess.clock)
       ? guess.utc === null
         ? `-- Its times (${between}) have no zone and are read as local times of BOOKING_TIMEZONE; check that they are not UTC.${zones.length === 0 ? '' : ` Possible time zone columns: ${zones.slice(0, 3).join(', ')}.`}`
         : `-- Its times (${between}) have no zone and are read as UTC: ${guess.utc}.`
       : guess.clock === 'seconds'
         ? `-- Its times (${between}) are read as seconds since 1970.`
         : `-- Its times (${between}) are instants.`,
+    guess.lasts === null || guess.lasts === 'interval'
+      ? null
+      : `-- ${guess.ends.column} is read as ${guess.lasts}; check the unit.`,
+    isWithinDay(guess)
+      ? '-- An end before the start is read as one on the next day. Check times such as 23:59 for the end of the day.'
+      : null,
+    guess.header === null
+      ? null
+      : `-- ${guess.header.key.schema}.${guess.header.key.table} has what several rows share (by ${guess.header.from.column}). Each row is a reservation; the functions must not change or cancel the others.`,
     guess.state === null
       ? '-- No column marks cancelled bookings; check whether the booking system deletes them.'
-      : `-- ${guess.state.column} marks bookings that ${state === null || states(guess, values).cancel !== null ? 'are cancelled' : 'await approval; cancelled bookings are assumed to be deleted'}${values.length === 0 ? '' : `; values found: ${values.join(', ')}`}${guess.otherStates.length === 0 ? '' : ` (and ${guess.otherStates.join(', ')}?)`}. A booking that awaits approval is not active.`,
+      : `-- ${guess.state.column} marks bookings that ${state === null || states(guess, values).cancel !== null ? 'are cancelled' : 'await approval; cancelled bookings are assumed to be deleted'}${values.length === 0 ? '' : `; values found: ${values.map(({ value, word }) => (value === word ? value : `${value} (${word})`)).join(', ')}`}${guess.otherStates.length === 0 ? '' : ` (and ${guess.otherStates.join(', ')}?)`}. A booking that awaits approval is not active.`,
     room !== null && guess.rooms === null
       ? `-- No table was found for the rooms of ${room.column}, so the functions cannot check that a room exists.`
       : null,
+    guess.repeats.length === 0
+      ? null
+      : `-- ${guess.repeats.join(', ')} may describe repetitions: if a row stands for several dates, the view needs a row for each (sql/indico/10_view.sql).`,
     guess.buffers.length === 0
       ? null
       : `-- Not shown yet: ${guess.buffers.join(', ')}. The optional columns setup_minutes and teardown_minutes show such times (sql/README.md).`,
@@ -99,9 +133,35 @@ SELECT ${type}::text AS reservation_type,
        ${text(organizer)} AS organizer_name,
        ${text(email)} AS organizer_email,
        ${isPrivate} AS is_private${state === null ? '' : `,\n       ${state} AS state`}${isNumber(id) ? '' : `,\n       ${of('b', id)}::text AS reservation_key`}${room === null || isNumber(room) ? '' : `,\n       ${roomAt}::text AS resource_key`}
-FROM ${isNarrow ? `${table} k\nJOIN ${table} b ON ${of('b', id)} = ${of('k', id)}::bigint AND ${of('k', id)} = ANY (ARRAY[${of('b', id)}])` : `${table} b`}${link === null ? '' : `\nJOIN ${tableName(`${link.schema}.${link.table}`)} l ON ${of('l', link)} = ${of('b', id)}`}${isNumber(id) ? '' : `\n${numberOf('k', type, of('b', id), id)}`}${room === null || isNumber(room) ? '' : `\n${numberOf('c', "''", roomAt, room)}`}
+FROM ${isNarrow ? `${table} k\nJOIN ${table} b ON ${of('b', id)} = ${of('k', id)}::bigint AND ${of('k', id)} = ANY (ARRAY[${of('b', id)}])` : `${table} b`}${header === null ? '' : `\nJOIN ${tableName(`${header.key.schema}.${header.key.table}`)} h ON ${of('h', header.key)} = ${of('b', header.from)}`}${link === null ? '' : `\nJOIN ${tableName(`${link.schema}.${link.table}`)} l ON ${of('l', link)} = ${header === null ? of('b', id) : of('h', header.key)}`}${isNumber(id) ? '' : `\n${numberOf('k', type, of('b', id), id)}`}${room === null || isNumber(room) ? '' : `\n${numberOf('c', "''", roomAt, room)}`}
 CROSS JOIN (SELECT ${zone} AS value OFFSET 0) z -- once per query
-CROSS JOIN LATERAL (SELECT ${instant(guess, 'starts', 'z.value')} AS starts_at, ${instant(guess, 'ends', 'z.value')} AS ends_at) t${scheduled.length === 0 ? '' : `\nWHERE ${scheduled.map((column) => `${of('b', column)} IS NOT NULL`).join(' AND ')}`};
+CROSS JOIN LATERAL (SELECT ${instant(guess, 'starts', 'z.value')} AS starts_at, ${instant(guess, 'ends', 'z.value')} AS ends_at) t${scheduled.length === 0 ? '' : `\nWHERE ${scheduled.map((column) => `${read(guess, column)} IS NOT NULL`).join(' AND ')}`};
+`;
+}
+
+const indexName = ({ table, column }: Column) => name(`bridge_${table}_${column}`.slice(0, 63));
+
+/** An index on the expression of the view, which filters a bigint by an integer. */
+function indexes(room: Column): string {
+  const table = tableName(`${room.schema}.${room.table}`);
+  const id = literal(table);
+  const statement = `CREATE INDEX IF NOT EXISTS ${indexName(room)} ON ${table} ((${name(room.column)}::integer))`;
+  return `-- The view shows ${room.column}, a bigint, as an integer, so a filter on resource_id needs an index on that expression. It is created
+-- if our role owns the table, which is not large; else a DBA may run the statement that is shown.
+DO $index$
+DECLARE
+  statement constant text := $create$${statement}$create$;
+BEGIN
+  IF to_regclass(${literal(`${name(room.schema)}.${indexName(room)}`)}) IS NOT NULL THEN
+    RETURN;
+  END IF;
+  IF (SELECT pg_has_role(relowner, 'USAGE') AND reltuples < 200000 FROM pg_class WHERE oid = ${id}::regclass) THEN
+    SET LOCAL lock_timeout = '500ms';
+    EXECUTE statement;
+  ELSE
+    RAISE NOTICE 'For the filter on rooms: %;', replace(statement, 'INDEX', 'INDEX CONCURRENTLY');
+  END IF;
+END $index$;
 `;
 }
 
@@ -136,32 +196,46 @@ FROM ${tableName(table)} r${isNumber(key) ? '' : `\nLEFT JOIN public.bridge_key 
 `;
 }
 
-function watch({ table, id, room, link, ...rest }: Guess, type: string): string {
-  const read = [
-    rest.starts,
-    rest.ends,
-    rest.title,
-    rest.description,
-    rest.email,
-    rest.organizer,
-    rest.private,
-    rest.state,
-  ];
-  const own = [...read, link === null ? room : null].flatMap((column) =>
-    column === null ? [] : [column.column],
-  );
-  const list = [...new Set(own)].map((column) => (/^\w+$/.test(column) ? column : `"${column}"`)).join(',');
-  const first = `-- The tables that bridge_items reads, and which reservations a row of each belongs to (sql/README.md, "30_watch.sql").
-SELECT public.bridge_watch_table(${literal(tableName(table))}, $$SELECT ${type}, ${of('changed', id)}$$, ${literal(`{${list}}`)});
+function watch(guess: Guess, type: string): string {
+  const { table, id, room, link, header } = guess;
+  const columns = [
+    guess.day,
+    guess.lastDay,
+    guess.starts,
+    guess.ends,
+    guess.title,
+    guess.description,
+    guess.email,
+    guess.organizer,
+    guess.private,
+    guess.state,
+    room,
+  ].filter((column) => column !== null);
+  const columnsOf = (one: string) => columns.filter((column) => `${column.schema}.${column.table}` === one);
+  const declare = (one: string, reservations: string, more: readonly Column[] = []) => {
+    const names = [...new Set([...columnsOf(one), ...more].map(({ column }) => column))];
+    const list = names.map((column) => (/^\w+$/.test(column) ? column : `"${column}"`)).join(',');
+    return `SELECT public.bridge_watch_table(${literal(tableName(one))}, $$SELECT ${type}, ${reservations}$$, ${literal(`{${list}}`)});
 `;
-  if (link === null || room === null) return first;
-  return `${first}SELECT public.bridge_watch_table(${literal(tableName(`${link.schema}.${link.table}`))}, $$SELECT ${type}, ${of('changed', link)}$$, ${literal(`{${room.column}}`)});
-`;
+  };
+  const shared = (key: string) =>
+    header === null
+      ? key
+      : `${of('b', id)} FROM ${tableName(table)} b WHERE ${of('b', header.from)} = ${key}`;
+  return [
+    `-- The tables that bridge_items reads, and which reservations a row of each belongs to (sql/README.md, "30_watch.sql").
+`,
+    declare(table, of('changed', id), header === null ? [] : [header.from]),
+    header === null
+      ? ''
+      : declare(`${header.key.schema}.${header.key.table}`, shared(of('changed', header.key))),
+    link === null ? '' : declare(`${link.schema}.${link.table}`, shared(of('changed', link))),
+  ].join('');
 }
 
 /** The query for missing privileges, with a row of VALUES for each table. */
-function rights(guess: Guess, values: readonly string[]): string {
-  const { table, link, rooms } = guess;
+function rights(guess: Guess, values: readonly StateValue[]): string {
+  const { table, link, rooms, header } = guess;
   // without a column that marks it, a cancelled booking is deleted
   const own =
     states(guess, values).cancel === null
@@ -169,6 +243,9 @@ function rights(guess: Guess, values: readonly string[]): string {
       : 'SELECT INSERT UPDATE TRIGGER';
   const wanted: readonly (readonly [table: string, rights: string])[] = [
     [table, own],
+    ...(header === null
+      ? []
+      : [[`${header.key.schema}.${header.key.table}`, 'SELECT INSERT UPDATE TRIGGER'] as const]),
     ...(link === null
       ? []
       : [[`${link.schema}.${link.table}`, 'SELECT INSERT UPDATE DELETE TRIGGER'] as const]),

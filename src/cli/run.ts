@@ -274,7 +274,10 @@ function addAdapter(program: Command, signal: AbortSignal, answer: Answer): void
     .command('new')
     .description('generate an adapter from the schema of the booking system; changes nothing there')
     .argument('<folder>', 'the folder to create; it must not exist yet')
-    .action(async (folder) => answer(await (await import('./adapter-new.ts')).newCommand(folder)));
+    .option('--table <table>', 'the bookings table, if it is not guessed correctly')
+    .action(async (folder, options) =>
+      answer(await (await import('./adapter-new.ts')).newCommand(folder, options)),
+    );
   adapter
     .command('check')
     .description(
