@@ -14,6 +14,9 @@ interface Finding {
   readonly repair: string | null;
 }
 
+/** Rows of one list that are reported one by one. */
+export const mostRows = 20;
+
 /** Reports one finding. `repair`: as in Finding, one per line. */
 export type Report = (state: State, check: string, message: string, repair?: string | null) => void;
 

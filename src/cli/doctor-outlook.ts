@@ -4,7 +4,7 @@ import { onConnection, type Database, type Queryable } from '../database.ts';
 import { messageOf } from '../errors.ts';
 import { createProbe } from '../outlook/probe.ts';
 import { command } from '../command-name.ts';
-import { clock } from './doctor-database.ts';
+import { clock } from './doctor-server.ts';
 import { createGroups, reportSharedMailbox, type Report, type Groups } from './doctor-findings.ts';
 import { underLease } from '../sync/worker/lease.ts';
 import { openBar } from './terminal.ts';

@@ -12,7 +12,8 @@ import { Invalid, Permanent } from '../errors.ts';
 import { readInstallation } from '../sync/store/installation.ts';
 import { isInstalled, namesTaken, openMigrations, ourMigrations, ourSteps } from './own-schema.ts';
 
-const oldestVersion = 14;
+/** Of PostgreSQL, its major version. */
+export const oldestVersion = 14;
 
 /** Checks all preconditions before anything is changed. Returns the optional privileges, one text each. Throws as `migrate`. */
 export async function check(
