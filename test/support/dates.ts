@@ -36,11 +36,11 @@ export const wholeDays = (days: number, count = 1) => ({
   allDay: true,
 });
 
-/** The next Sunday, at least two days from now, on which the clock is put forward or back, as days from today. */
+/** The next Sunday, tomorrow at the earliest, on which the clock is put forward or back, as days from today. */
 export function clockChange(way: 'forward' | 'back'): number {
   const offset = (days: number) =>
     Date.parse(`${day(days, '12:00').replace(' ', 'T')}Z`) - Date.parse(at(days, '12:00'));
-  for (let days = 2; days < 370; days += 1) {
+  for (let days = 1; days < 372; days += 1) {
     const change = offset(days) - offset(days - 1);
     if (way === 'forward' ? change > 0 : change < 0) return days;
   }
