@@ -8,7 +8,7 @@ import type { Ability } from '../abilities.ts';
 import { sqlState } from '../database.ts';
 import type { Id } from '../id.ts';
 import { attempt } from './adapter-stage.ts';
-import { writtenRows } from './adapter-trial.ts';
+import { grant, writtenRows } from './adapter-trial.ts';
 import type { Report } from './doctor-findings.ts';
 import { queryValue } from '../query.ts';
 
@@ -17,6 +17,8 @@ interface Sample {
   readonly id: Id;
   readonly title: string;
   readonly later: string;
+  /** Another room that has reservations; null: there is none. */
+  readonly other: number | null;
 }
 
 interface Call {
@@ -33,22 +35,30 @@ export async function tryExisting(
 ): Promise<void> {
   // reservations that share their title are probably dates of a series
   const { rows: samples } = await client.query<Sample>(
-    `SELECT DISTINCT ON (type) type, id, title, later
-     FROM (SELECT reservation_type AS type, reservation_id AS id, title, to_json(ends_at + interval '15 minutes')#>>'{}' AS later, starts_at,
-             count(*) OVER (PARTITION BY reservation_type, title) AS alike
-           FROM public.bridge_items WHERE active AND reservation_id IS NOT NULL AND NOT all_day) i
-     ORDER BY type, starts_at > now() DESC, alike DESC, starts_at`,
+    `SELECT s.type, s.id, s.title, s.later, (SELECT r.resource_id FROM public.bridge_items r
+       WHERE r.resource_id <> ALL (ARRAY(SELECT o.resource_id FROM public.bridge_items o WHERE o.reservation_type = s.type AND o.reservation_id = s.id))
+       ORDER BY 1 LIMIT 1) AS other
+     FROM (SELECT DISTINCT ON (type) type, id, title, later
+       FROM (SELECT reservation_type AS type, reservation_id AS id, title, to_json(ends_at + interval '15 minutes')#>>'{}' AS later, starts_at,
+               count(*) OVER (PARTITION BY reservation_type, title) AS alike
+             FROM public.bridge_items WHERE active AND reservation_id IS NOT NULL AND NOT all_day) i
+       ORDER BY type, starts_at > now() DESC, alike DESC, starts_at) s`,
   );
-  for (const { type, id, title, later } of samples) {
-    const change = abilities.has('no-text')
-      ? { ends_at: later, overlap: 'allow' }
-      : { title: `${title.slice(0, 60)}, adapter check` };
+  for (const { type, id, title, later, other } of samples) {
+    const changes = [
+      ...(abilities.has('no-text') ? [] : [{ title: `${title.slice(0, 60)}, adapter check` }]),
+      { ends_at: later, overlap: 'allow' },
+      ...(other === null ? [] : [{ resource_ids: [other], overlap: 'allow' }]),
+    ];
     const calls: readonly Call[] = [
-      {
-        name: 'bridge_change_item',
-        text: 'SELECT bridge_change_item($1, $2::bigint, $3)',
-        values: [type, id, JSON.stringify(change)],
-      },
+      ...changes.map(
+        (change) =>
+          ({
+            name: 'bridge_change_item',
+            text: 'SELECT bridge_change_item($1, $2::bigint, $3)',
+            values: [type, id, JSON.stringify(change)],
+          }) as const,
+      ),
       {
         name: 'bridge_cancel_item',
         text: 'SELECT bridge_cancel_item($1, $2::bigint, $3)',
@@ -61,6 +71,9 @@ export async function tryExisting(
 }
 
 type Key = Pick<Sample, 'type' | 'id'>;
+
+const repairOf = (state: string, name: string) =>
+  state === '42501' ? grant : `Fix ${name} in 20_functions.sql.`;
 
 /** The locks of rows or of their tables that this transaction has; FOR UPDATE takes RowShareLock on its table. */
 const locks = `SELECT count(*)::integer AS held FROM pg_locks WHERE pid = pg_backend_pid() AND granted
@@ -83,7 +96,9 @@ async function tryLock(client: pg.Client, { type, id }: Key, report: Report): Pr
       'problem',
       'functions',
       `bridge_change_item of ${type}/${id} with an empty change failed: ${failureInWords(error)}.`,
-      "After locking the row: IF change = '{}' THEN RETURN '{}'; END IF;",
+      sqlState(error) === '42501'
+        ? repairOf('42501', 'bridge_change_item')
+        : "After locking the row: IF change = '{}' THEN RETURN '{}'; END IF;",
     );
   else if (after.written.changed + after.written.deleted > before.written.changed + before.written.deleted)
     report(
@@ -111,12 +126,13 @@ async function tryCall(client: pg.Client, call: Call, key: Key, report: Report):
   await client.query('ROLLBACK TO existing; RELEASE existing');
   if (error !== null) {
     const state = sqlState(error) ?? '';
+    if (state === '23P01') return; // the booking system has no overlaps
     report(
       // a system may refuse to change a type
       /^(22|23|P0001)/.test(state) ? 'note' : 'problem',
       'functions',
       `${call.name} of ${one}, an existing reservation, failed: ${failureInWords(error)}.`,
-      /^(22|23|P0001)/.test(state) ? null : `Fix ${call.name} in 20_functions.sql.`,
+      /^(22|23|P0001)/.test(state) ? null : repairOf(state, call.name),
     );
     return;
   }

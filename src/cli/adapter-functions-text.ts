@@ -123,9 +123,15 @@ export function functions(guess: Guess, type: string, values: readonly StateValu
   ].join('');
 }
 
-function unwritten({ heads, byKey }: Parts): string {
-  return `-- Not written yet, because the room of a booking is in another table, or not known. sql/README.md specifies each function;
--- sql/portico/20_functions.sql is an example with rooms in a separate table.
+function unwritten({ guess, heads, byKey }: Parts): string {
+  const { header } = guess;
+  return `${
+    header === null
+      ? `-- Not written yet, because the room of a booking is not known. sql/README.md specifies each function;
+-- sql/portico/20_functions.sql is an example with rooms in a separate table.`
+      : `-- Not written yet, because several rows share a row of ${header.key.schema}.${header.key.table}. sql/README.md specifies each function;
+-- sql/indico/20_functions.sql is an example of a series, whose dates are changed one by one.`
+  }
 ${heads.import}
 BEGIN
   RAISE EXCEPTION 'bridge_import_item is not written yet' USING ERRCODE = '0A000';

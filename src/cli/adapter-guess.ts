@@ -12,6 +12,8 @@ export interface Column {
   /** The number of characters that it takes at most; null: not limited. */
   readonly length: number | null;
   readonly isKey: boolean;
+  /** Part of an exclusion constraint. */
+  readonly isExcluded: boolean;
   /** NOT NULL, without a default. */
   readonly isNeeded: boolean;
   readonly isNotNull: boolean;
@@ -392,9 +394,12 @@ export function guess(all: readonly Column[], chosen?: string): Guess | null {
     [...columns, ...(up?.columns ?? [])].find(
       (column) => is(column) && column.references === null && !column.isKey && !not.includes(column),
     ) ?? null;
-  const title = find(
+  const named = find(
     (column) => isTitle(column) && isTextual(column) && !isPerson(column) && !isRoom(column),
   );
+  // the only text is shown as the title
+  const text = find((column) => isText(column) && isTextual(column), named);
+  const title = named ?? text ?? find((column) => isNote(column) && isTextual(column));
   const email = find((column) => isEmail(column) && isTextual(column));
   const ofTable = statesOf([...columns, ...(up?.columns ?? [])], tables);
   const used = {

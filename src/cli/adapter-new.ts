@@ -76,6 +76,7 @@ async function readColumns(db: Queryable): Promise<readonly Column[]> {
     `
     SELECT n.nspname AS schema, c.relname AS "table", a.attname AS "column", format_type(a.atttypid, NULL) AS type,
       CASE WHEN a.atttypid IN ('varchar'::regtype, 'bpchar'::regtype) AND a.atttypmod > 4 THEN a.atttypmod - 4 END AS length,
+      EXISTS (SELECT FROM pg_constraint x WHERE x.conrelid = c.oid AND x.contype = 'x' AND a.attnum = ANY (x.conkey)) AS "isExcluded",
       EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND a.attnum = ANY (i.indkey)) AS "isKey",
       a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AS "isNeeded", a.attnotnull AS "isNotNull",
       (SELECT n2.nspname || '.' || c2.relname FROM pg_constraint k

@@ -30,7 +30,7 @@ const changeItem = async (client: pg.Client, { type, id }: Key, change: Item) =>
   await attempt(client, 'SELECT bridge_change_item($1, $2::bigint, $3)', [type, id, JSON.stringify(change)]);
 
 /** Whether the booking system itself refuses it, and not the function. */
-const isOfConstraint = (error: Error | null) =>
+export const isOfConstraint = (error: Error | null) =>
   error instanceof pg.DatabaseError && error.constraint !== undefined;
 
 /** `item`: the meeting that has the slot. */

@@ -169,6 +169,8 @@ END $index$;
 function defaults({ room, link, title, description, private: secret }: Guess, type: string): string {
   const lacks = [
     ...(room !== null && link === null ? ['one-room'] : []),
+    // an exclusion constraint on the room
+    ...(room?.isExcluded === true ? ['no-overlap'] : []),
     ...(secret === null ? ['no-private'] : []),
     ...(title === null && description === null ? ['no-text'] : []),
   ];

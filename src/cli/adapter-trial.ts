@@ -5,7 +5,14 @@ import type { Ability } from '../abilities.ts';
 import { sqlState } from '../database.ts';
 import type { Id } from '../id.ts';
 import { attempt } from './adapter-stage.ts';
-import { checkChangeOverlap, checkOverlaps, checkRooms, isActiveIn, undone } from './adapter-slots.ts';
+import {
+  checkChangeOverlap,
+  checkOverlaps,
+  checkRooms,
+  isActiveIn,
+  isOfConstraint,
+  undone,
+} from './adapter-slots.ts';
 import type { Report } from './doctor-findings.ts';
 import { findRow, queryRow, queryRows, queryValue } from '../query.ts';
 
@@ -25,6 +32,9 @@ export interface Slot {
   /** 30 minutes after the end. */
   readonly later: string;
 }
+
+/** The repair of a missing privilege, also on a table that a trigger of the booking system writes. */
+export const grant = 'Grant the privilege to our role, and add it to 00_rights.sql.';
 
 /** Keys that every adapter must store; a booking system may lack the others. */
 const required = new Set(['starts_at', 'ends_at', 'title', 'resource_ids']);
@@ -177,10 +187,12 @@ async function runSteps(
   );
   if (sqlState(reused) === '23P01')
     report(
-      'problem',
+      isOfConstraint(reused) ? 'warning' : 'problem',
       'functions',
       `A meeting in the time of a cancelled one was refused: ${failureInWords(reused)}.`,
-      'In bridge_import_item, the test for overlap must ignore cancelled reservations.',
+      isOfConstraint(reused)
+        ? 'The constraint of the booking system also counts cancelled reservations. Find out whether the system deletes them instead; if so, delete in bridge_cancel_item.'
+        : 'In bridge_import_item, the test for overlap must ignore cancelled reservations.',
     );
 }
 
@@ -398,7 +410,7 @@ async function compare(
       isTime
         ? 'View and functions must convert between wall-clock times and instants with the same zone, and not with that of the session.'
         : required.has(name)
-          ? `Fix ${by} in 20_functions.sql.`
+          ? `Fix ${by} in 20_functions.sql.${name === 'title' ? ' A system without titles: show another text as the title, or declare no-text in 40_defaults.sql (sql/README.md, "Abilities").' : ''}`
           : null,
     );
   }
@@ -530,13 +542,7 @@ async function callFunction<Row extends object>(
   } catch (error) {
     if (sqlState(error) === null) throw error;
     await client.query('ROLLBACK TO call');
-    report(
-      'problem',
-      'functions',
-      `${failureInWords(error)}.`,
-      // also of a table that a trigger of the booking system writes
-      sqlState(error) === '42501' ? 'Grant the privilege to our role, and add it to 00_rights.sql.' : repair,
-    );
+    report('problem', 'functions', `${failureInWords(error)}.`, sqlState(error) === '42501' ? grant : repair);
     return null;
   }
 }

@@ -13,8 +13,12 @@ import { book, found, spoilt } from './adapter-findings.ts';
 
 const never = new AbortController().signal;
 
-const holds = `EXISTS (SELECT FROM pg_locks WHERE relation = 'mrbs_entry'::regclass AND mode = 'ShareRowExclusiveLock' AND granted)`;
-const waits = `EXISTS (SELECT FROM pg_locks WHERE relation = 'mrbs_entry'::regclass AND mode = 'ShareRowExclusiveLock' AND NOT granted)`;
+// databases made from one template have tables of the same oid
+const locked = (granted: string) =>
+  `EXISTS (SELECT FROM pg_locks WHERE relation = 'mrbs_entry'::regclass AND mode = 'ShareRowExclusiveLock' AND ${granted}
+     AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`;
+const holds = locked('granted');
+const waits = locked('NOT granted');
 const bridge = `EXISTS (SELECT FROM pg_class WHERE relname = 'bridge_items')`;
 
 test('it is given up, and nothing is left of it, once a session waits for what it has locked', async () => {

@@ -124,6 +124,37 @@ const ofOneRoom: readonly Mistake[] = [
   },
 ];
 
+const ofExisting: readonly Mistake[] = [
+  {
+    does: 'a change of time that reaches all bookings of a name',
+    file: functions,
+    change: (text) =>
+      text.replace(
+        'ical_sequence = e.ical_sequence + 1\n  WHERE e.id = was.id',
+        "ical_sequence = e.ical_sequence + 1\n  WHERE e.id = was.id;\n  UPDATE mrbs_entry e SET end_time = ends WHERE e.name = 'Choir' AND change ? 'ends_at'",
+      ),
+    says: [
+      'functions',
+      /bridge_change_item of entry\/\d+ also changes 1 other reservations/,
+      /only this one/,
+    ],
+  },
+  {
+    does: 'a right that only the cancellation needs',
+    file: functions,
+    change: (text) =>
+      text.replace(
+        '  DELETE FROM mrbs_entry',
+        "  RAISE EXCEPTION 'permission denied for table mrbs_entry' USING ERRCODE = '42501';\n  DELETE FROM mrbs_entry",
+      ),
+    says: [
+      'functions',
+      /bridge_cancel_item of entry\/\d+, an existing reservation, failed: permission denied/,
+      /Grant the privilege/,
+    ],
+  },
+];
+
 const ofSeveralRooms: readonly Mistake[] = [
   {
     does: 'one room of several',
@@ -185,7 +216,7 @@ const bookForGroup = (db: TestDatabase) =>
 
 describe('a rule that the first meeting does not show', () => {
   test.each([
-    ...ofOneRoom.map((mistake) => ({ ...mistake, adapter: 'mrbs', fill: book })),
+    ...[...ofOneRoom, ...ofExisting].map((mistake) => ({ ...mistake, adapter: 'mrbs', fill: book })),
     ...ofSeveralRooms.map((mistake) => ({ ...mistake, adapter: 'portico', fill: bookForGroup })),
   ])('$adapter: $does', async ({ file, change, adapter, fill, says: [check, message, repair] }) => {
     await using db = await openTestDatabase({ schema: `bare ${adapter}` as 'bare mrbs' });

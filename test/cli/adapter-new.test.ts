@@ -393,6 +393,28 @@ test('a bigint as the room: an index on the expression of the view, which uninst
   assert.match(read('90_uninstall.sql'), /DROP INDEX IF EXISTS public\.bridge_bookings_room_id;/);
 });
 
+test('an exclusion constraint on the room, states of an enumeration, and a note as the only text', async () => {
+  const { problems, warnings, read } = await write(`
+    CREATE EXTENSION btree_gist;
+    CREATE TABLE resource (id serial PRIMARY KEY, name text);
+    INSERT INTO resource (name) VALUES ('A'), ('B');
+    CREATE TYPE reservation_status AS ENUM ('pending', 'confirmed', 'blocked', 'cancelled');
+    CREATE TABLE reservations (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), status reservation_status NOT NULL DEFAULT 'pending',
+      resource_id integer NOT NULL REFERENCES resource, timespan tstzrange NOT NULL, note text,
+      EXCLUDE USING gist (resource_id WITH =, timespan WITH &&));
+    CREATE INDEX ON reservations (resource_id);
+    INSERT INTO reservations (resource_id, timespan, status, note)
+    VALUES (1, tstzrange(${next(24)}, ${next(25)}), 'confirmed', 'Choir'), (2, tstzrange(${next(24)}, ${next(25)}), 'pending', 'Choir')`);
+  expect(problems).toEqual([]);
+  expect(warnings).toEqual([
+    expect.stringMatching(/A meeting in the time of a cancelled one was refused: .*exclusion/),
+  ]);
+  assert.match(read('10_view.sql'), /NOT IN \('cancelled', 'pending'\) AS active/);
+  assert.match(read('10_view.sql'), /btrim\(b\.note::text\)[^\n]*AS title/);
+  assert.match(read('20_functions.sql'), /SET status = 'cancelled'/);
+  assert.match(read('40_defaults.sql'), /'one-room no-overlap no-private'/);
+});
+
 test('a table that a person names, with times that no name tells', async () => {
   const tables = `
     CREATE SCHEMA crm;
