@@ -3191,6 +3191,34 @@ BEGIN
   PERFORM bridge_need_lease(room_id, epoch);
 END $put_off$;
 
+-- Makes mappings due that wait for a repair of the booking system, because it works again: those with the error `why` (NULL: with any
+-- error of it), or of each error the one that would be tried next (`one_each`).
+CREATE OR REPLACE FUNCTION bridge_retry_failed(why text, one_each boolean) RETURNS integer LANGUAGE plpgsql AS $retry$
+DECLARE
+  chosen bigint[];
+  resource integer;
+BEGIN
+  SELECT array_agg(id) INTO chosen FROM (
+    SELECT m.id, row_number() OVER (PARTITION BY m.error_message ORDER BY m.due_at, m.id) AS place FROM bridge_mappings m
+    WHERE m.due_at > clock_timestamp() AND CASE WHEN why IS NULL THEN m.error_message ~ 'SQLSTATE [0-9A-Z]{5}\)$' ELSE m.error_message = why END) w
+  WHERE NOT one_each OR place = 1;
+  IF chosen IS NULL THEN
+    RETURN 0;
+  END IF;
+  -- see bridge_settle
+  PERFORM bridge_lock_for_settlement();
+  FOR resource IN
+    WITH due AS (
+      UPDATE bridge_mappings m SET due_at = clock_timestamp() WHERE m.id IN (
+        SELECT f.id FROM bridge_mappings f WHERE f.id = ANY (chosen) AND f.due_at > clock_timestamp() FOR UPDATE SKIP LOCKED)
+      RETURNING m.resource_id)
+    SELECT DISTINCT d.resource_id FROM due d ORDER BY 1
+  LOOP
+    PERFORM bridge_ring_room(resource);
+  END LOOP;
+  RETURN cardinality(chosen);
+END $retry$;
+
 -- Parks a mapping of a leased room whose settlement cannot be stored: it stays as it was, with the reason. A mapping that changed
 -- meanwhile is left alone, because it is due.
 CREATE OR REPLACE FUNCTION bridge_park(room_id integer, epoch bigint, mapping bigint, revision_read bigint, why text, what_to_do text)
@@ -4516,12 +4544,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '57fbaadc79b1559df7d2272bff3b698fae3eff94d73348d7f86618ee49b29cc1 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '2def650360324196330b06b99210479283eff13848850eddca61b7307f6d00f8 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_locked_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_is_in_window,bridge_item_state,bridge_active_room,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_read_elsewhere,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_cover_found,bridge_examine_beneath,bridge_retry_refused,bridge_cover_concerns_others,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_sent_again,bridge_with_sent,bridge_others_sent,bridge_sending,bridge_store_doubt,bridge_gather,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_may_be_sent,bridge_work_item,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_next_epoch,bridge_misses,bridge_stopped,bridge_leased,bridge_lease,bridge_release_locked,bridge_release,bridge_release_rooms,bridge_leased_one,bridge_read_one,bridge_lease_one,bridge_record_one,bridge_settle_forgotten,bridge_with_create,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_answer_hints,bridge_tell_hints,bridge_mark_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_waits_as_conflict,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_lease_early,bridge_record_lease,bridge_doubt_rooms,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_locked_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_is_in_window,bridge_item_state,bridge_active_room,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_read_elsewhere,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_cover_found,bridge_examine_beneath,bridge_retry_refused,bridge_cover_concerns_others,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_sent_again,bridge_with_sent,bridge_others_sent,bridge_sending,bridge_store_doubt,bridge_gather,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_may_be_sent,bridge_work_item,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_next_epoch,bridge_misses,bridge_stopped,bridge_leased,bridge_lease,bridge_release_locked,bridge_release,bridge_release_rooms,bridge_leased_one,bridge_read_one,bridge_lease_one,bridge_record_one,bridge_settle_forgotten,bridge_with_create,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_retry_failed,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_answer_hints,bridge_tell_hints,bridge_mark_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_waits_as_conflict,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_lease_early,bridge_record_lease,bridge_doubt_rooms,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -18,6 +18,19 @@ export function adapterError(error: unknown): string | null {
   return failureInWords(error);
 }
 
+/**
+ * Whether SQL of the booking system failed: a function of the adapter, a trigger, or an expression of the view with the data of a row,
+ * whose error names no place. Our own functions and tables begin with `bridge_`.
+ */
+export function isOfBookingSystem(error: unknown): boolean {
+  if (adapterError(error) !== null) return true;
+  if (!(error instanceof pg.DatabaseError)) return false;
+  const { code = '', where = '' } = error;
+  if (/^2[12]/.test(code)) return true;
+  const [place] = placeOf(where);
+  return /^(42|P0|38|39|2F)/.test(code) && place !== undefined && !/^(bridge_|inline_code_block)/.test(place);
+}
+
 /** PostgreSQL's message with the function and line, if the error came from one, and the SQLSTATE. */
 export function failureInWords(error: unknown): string {
   if (!(error instanceof pg.DatabaseError)) return messageOf(error);

@@ -161,6 +161,34 @@ BEGIN
   PERFORM bridge_need_lease(room_id, epoch);
 END $put_off$;
 
+-- Makes mappings due that wait for a repair of the booking system, because it works again: those with the error `why` (NULL: with any
+-- error of it), or of each error the one that would be tried next (`one_each`).
+CREATE OR REPLACE FUNCTION bridge_retry_failed(why text, one_each boolean) RETURNS integer LANGUAGE plpgsql AS $retry$
+DECLARE
+  chosen bigint[];
+  resource integer;
+BEGIN
+  SELECT array_agg(id) INTO chosen FROM (
+    SELECT m.id, row_number() OVER (PARTITION BY m.error_message ORDER BY m.due_at, m.id) AS place FROM bridge_mappings m
+    WHERE m.due_at > clock_timestamp() AND CASE WHEN why IS NULL THEN m.error_message ~ 'SQLSTATE [0-9A-Z]{5}\)$' ELSE m.error_message = why END) w
+  WHERE NOT one_each OR place = 1;
+  IF chosen IS NULL THEN
+    RETURN 0;
+  END IF;
+  -- see bridge_settle
+  PERFORM bridge_lock_for_settlement();
+  FOR resource IN
+    WITH due AS (
+      UPDATE bridge_mappings m SET due_at = clock_timestamp() WHERE m.id IN (
+        SELECT f.id FROM bridge_mappings f WHERE f.id = ANY (chosen) AND f.due_at > clock_timestamp() FOR UPDATE SKIP LOCKED)
+      RETURNING m.resource_id)
+    SELECT DISTINCT d.resource_id FROM due d ORDER BY 1
+  LOOP
+    PERFORM bridge_ring_room(resource);
+  END LOOP;
+  RETURN cardinality(chosen);
+END $retry$;
+
 -- Parks a mapping of a leased room whose settlement cannot be stored: it stays as it was, with the reason. A mapping that changed
 -- meanwhile is left alone, because it is due.
 CREATE OR REPLACE FUNCTION bridge_park(room_id integer, epoch bigint, mapping bigint, revision_read bigint, why text, what_to_do text)

@@ -193,6 +193,8 @@ async function installInBookingSystem(
       );
   }
   const secured = (await securedTables(client)).filter(({ applies }) => applies);
+  // what a missing function or a failing view prevented, which is repaired now
+  await client.query('SELECT public.bridge_retry_failed(NULL, false)');
   await forgetDetached(client);
   if (isReplaced) await client.query('SELECT public.bridge_wake()');
   return [...secured.map(({ message, repair }) => `${message} ${repair}`), ...chosen];

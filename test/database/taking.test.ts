@@ -1,10 +1,10 @@
 /** Rooms are leased, worked on by one, and given back. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import type pg from 'pg';
+import pg from 'pg';
 import { describe, test } from 'vitest';
 import { isContended, openWorkPool } from '../../src/database.ts';
-import { createRelease, takeRooms } from '../../src/sync/store/work-list.ts';
+import { createRelease, foldMost, takeRooms } from '../../src/sync/store/work-list.ts';
 import { catchUpRooms, mendRooms, sweepRooms } from '../../src/sync/worker/sweep.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { open, event, booking, allocation, fold, take, allSynced, untilWaiting } from './work-list-world.ts';
@@ -387,6 +387,41 @@ describe('taking', () => {
         [1, 1],
       );
       assert.deepEqual(statements, ['bridge_fold', 'lease_rooms']);
+    } finally {
+      session.release(true);
+    }
+  });
+
+  test('after a change whose row fails, the rooms are leased without those that came meanwhile', async () => {
+    await using db = await open();
+    await db.query(event(1));
+    const session = await db.pool.connect();
+    const folds: unknown[] = [];
+    let failures = 1;
+    const query = (asked: pg.QueryConfig) => {
+      if (asked.name !== 'lease_rooms') return session.query(asked);
+      folds.push(asked.values![6]);
+      if (failures-- > 0)
+        throw Object.assign(new pg.DatabaseError('division by zero', 0, 'error'), { code: '22012' });
+      return session.query(asked);
+    };
+    try {
+      const taken = await takeRooms({ query } as unknown as typeof session, {
+        replica: randomUUID(),
+        held: [],
+        rooms: 10,
+        items: 12,
+        window: { pastDays: 7, futureDays: 365 },
+        anyLane: true,
+        askedOnly: false,
+        changedFirst: false,
+      });
+      await taken.recorded;
+      assert.deepEqual(
+        taken.rooms.map(({ due }) => due.length),
+        [1],
+      );
+      assert.deepEqual(folds, [foldMost, 0]);
     } finally {
       session.release(true);
     }

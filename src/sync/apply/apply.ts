@@ -13,6 +13,7 @@ import type { createBrake } from './brake.ts';
 import type { createImport } from './import.ts';
 import type { createIntoBooking } from './into-booking.ts';
 import { itemResults, summed, type WrittenToBooking, type ItemResults } from './item-results.ts';
+import { createRepairs } from './repairs.ts';
 import { isUnreadable, readAndDecide, type DecideContext } from './read.ts';
 import { worst, type Drained } from './rest.ts';
 import { unreadable } from './settlement/failed.ts';
@@ -49,6 +50,7 @@ export function createApply(options: ApplyOptions) {
   const { db, outlook, intoOutlook, intoBooking, importAll, holdBack, policy, installationId } = options;
   const span = () => listWindow(db, options.window);
   const settleAll = failingAs('settle', options.settle);
+  const repairs = createRepairs(db);
 
   /** Throws as the driver does when the database is away or the lease lost. */
   return async function apply(
@@ -59,7 +61,7 @@ export function createApply(options: ApplyOptions) {
     const mapped = items.filter(isMapped);
     // reservations first: those that are removed or moved make room for events to import
     if (mapped.length === 0)
-      return await settle(room, [], await importAll(room, items.filter(isUnmapped), signal));
+      return await settle(room, items, [], await importAll(room, items.filter(isUnmapped), signal));
     const context = {
       room,
       outlook,
@@ -72,7 +74,7 @@ export function createApply(options: ApplyOptions) {
     const { allowed, held } = await holdBack(room, decisions);
     const stored = await withStoredStates(options, room, await withNotedRemovals(db, room, allowed));
     const written = await write(room, stored, context, mapped, signal);
-    return await settle(room, decisions, summed([unread, held, ...written]));
+    return await settle(room, items, decisions, summed([unread, held, ...written]));
   };
 
   async function read(mapped: readonly Mapped[], context: DecideContext, signal: AbortSignal) {
@@ -117,11 +119,17 @@ export function createApply(options: ApplyOptions) {
     return [cancelled, pushed, changed.results, ...declined, exchanged];
   }
 
-  async function settle(room: LeasedRoom, decided: readonly Decision[], came: ItemResults): Promise<Applied> {
+  async function settle(
+    room: LeasedRoom,
+    items: readonly WorkItem[],
+    decided: readonly Decision[],
+    came: ItemResults,
+  ): Promise<Applied> {
     const { settlements, done, answered, creates, failures } = came;
     const { results, written } =
       settlements.length === 0 ? { results: [], written: null } : await settleAll(room, settlements);
     options.sentMemory?.settled(results);
+    await repairs.noticed(items, results, done);
     return { settled: results, done, written, answered, creates, decided, ...worst(failures, room) };
   }
 }

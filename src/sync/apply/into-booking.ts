@@ -9,7 +9,7 @@ import { elsewhereOf, lastAgreed, type Decision } from './decision.ts';
 import { createExchange, placeOf, type ExchangeContext } from './exchange.ts';
 import { itemResults, summed, type ItemResults } from './item-results.ts';
 import { refusedHere, takenAgainMs } from './settlement/conflict.ts';
-import { later } from './settlement/failed.ts';
+import { failedHere, later } from './settlement/failed.ts';
 import { detached } from './settlement/without-call.ts';
 import { bookingTook } from './settlement/booked.ts';
 import type { BookingWrite, createWriteBooking } from './write-booking.ts';
@@ -49,7 +49,9 @@ export function createIntoBooking({ db, window, overlap, writeBooking }: IntoBoo
       case 'taken':
         return { results: itemResults({}), taken: [{ ...decision, message: written.message }] };
       case 'refused':
-        return done({ settlements: [refusedHere(decision, written.message)] });
+        return done({
+          settlements: [(written.isRule ? refusedHere : failedHere)(decision, written.message)],
+        });
     }
   }
 

@@ -104,7 +104,8 @@ export async function takeRooms(session: Queryable, options: TakeOptions): Promi
   }
   await foldEach(session, options.window, foldMost);
   try {
-    return await leaseRooms(session, options);
+    // a change that came meanwhile may fail as well: the next take folds it
+    return await leaseRooms(session, { ...options, foldsApart: false }, 0);
   } catch (error) {
     await unlockOthers(session, options.held);
     throw error;
@@ -141,7 +142,7 @@ async function unlockOthers(session: Queryable, held: readonly number[]): Promis
   }
 }
 
-async function leaseRooms(session: Queryable, options: TakeOptions): Promise<Taken> {
+async function leaseRooms(session: Queryable, options: TakeOptions, most = foldMost): Promise<Taken> {
   interface Answer extends Omit<Taken, 'rooms' | 'recorded'> {
     readonly rooms: readonly (Omit<LeasedRoom, 'due'> & { readonly due: readonly WorkRow[] })[];
   }
@@ -162,7 +163,7 @@ async function leaseRooms(session: Queryable, options: TakeOptions): Promise<Tak
         options.items,
         options.window.pastDays,
         options.window.futureDays,
-        options.foldsApart === true ? 0 : foldMost,
+        options.foldsApart === true ? 0 : most,
         options.anyLane,
         options.askedOnly,
         options.changedFirst,

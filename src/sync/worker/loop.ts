@@ -7,8 +7,9 @@
  */
 import { backOffMs } from '../../back-off.ts';
 import { oneAtATime } from '../../calls.ts';
+import { isOfBookingSystem } from '../../adapter-error.ts';
 import { databaseFailure, EarlyQuery, isContended, isOutage, type Queryable } from '../../database.ts';
-import { messageOf } from '../../errors.ts';
+import { messageOf, Permanent } from '../../errors.ts';
 import type { Tell } from '../../facts.ts';
 import { queriedBy } from '../../query.ts';
 import { sleep as pause } from '../../sleep.ts';
@@ -20,6 +21,7 @@ import {
   type TakeOptions,
   type Window,
 } from '../store/work-list.ts';
+import { unreadableHint } from '../store/readable-items.ts';
 import type { SentInRoom } from '../store/sent.ts';
 import { createDoubt } from './doubt.ts';
 import { createOutage, createProbe } from './outage.ts';
@@ -169,7 +171,7 @@ export function createWork(options: WorkOptions) {
         // a lost session is replaced at once, unless the new one is lost, too: each costs a read of the rooms
         if (brief > 1) await sleep(backOffMs(brief - 2, random()), signal);
       } catch (error) {
-        const failure = databaseFailure(error, 'work');
+        const failure = failureOfSide(error);
         if (!isOutage(failure)) tell({ fact: 'bug', error: failure, where: 'the work loop' });
         bookingDown.failed(failure);
         await wakes.waitOr(backOffMs(failures++, random()), signal);
@@ -286,6 +288,14 @@ export function createWork(options: WorkOptions) {
     isOutlookDown: () => outlookDown.isDown(),
     isBookingDown: () => bookingDown.isDown(),
   };
+}
+
+/** A failing view is no bug of ours, and no room can be worked on while it stops a take. */
+function failureOfSide(error: unknown): Error {
+  const failure = databaseFailure(error, 'work');
+  return isOfBookingSystem(error)
+    ? new Permanent(failure.message, { reach: 'side', hint: unreadableHint, cause: error })
+    : failure;
 }
 
 /** The same function, which does nothing if it was called within the last `ms`. */

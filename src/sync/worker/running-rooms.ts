@@ -4,6 +4,7 @@
  */
 import { LRUCache } from 'lru-cache';
 import { backOffMs } from '../../back-off.ts';
+import { isOfBookingSystem } from '../../adapter-error.ts';
 import { databaseFailure, isContended, type Queryable } from '../../database.ts';
 import { NotInstalled, Retryable, isExpected } from '../../errors.ts';
 import type { Fact, Tell } from '../../facts.ts';
@@ -103,7 +104,7 @@ export function createRunningRooms(options: RunningRoomsOptions) {
       const failure = databaseFailure(error, 'drain a room');
       // no room can be worked on: the loop waits for the installation
       if (failure instanceof NotInstalled) ended.abort(failure);
-      if (!signal.aborted && !isExpected(failure))
+      if (!signal.aborted && !isExpected(failure) && !isOfBookingSystem(error))
         tell({ fact: 'bug', error: failure, where: `the drain of ${room.name}` });
       const rest = signal.aborted ? null : restOfFailure(failure, backOffMs(room.attempt, Math.random()));
       release = () => abandonRoom(session, room, rest);

@@ -64,22 +64,26 @@ test.each([
     `CREATE OR REPLACE FUNCTION bridge_change_item(type text, id bigint, change jsonb) RETURNS text[] LANGUAGE sql AS
        $$ SELECT ARRAY[(SELECT name::text FROM bb_building)] $$`,
     'bridge_change_item, line 1, SQLSTATE 21000',
+    'error',
   ],
   [
     'change',
     `CREATE OR REPLACE FUNCTION bridge_change_item(type text, id bigint, change jsonb) RETURNS text[] LANGUAGE plpgsql AS
        $$ BEGIN RAISE no_data_found; END $$`,
     'bridge_change_item, line 1, SQLSTATE P0002',
+    'conflict',
   ],
   [
     'cancellation',
     `CREATE OR REPLACE FUNCTION bridge_cancel_item(type text, id bigint, note text) RETURNS boolean LANGUAGE plpgsql AS
        $$ BEGIN\nUPDATE bb_event SET activ = 0; RETURN true; END $$`,
     'bridge_cancel_item, line 2, SQLSTATE 42703',
+    'error',
   ],
+  ['cancellation', 'DROP FUNCTION bridge_cancel_item(text, bigint, text)', 'SQLSTATE 42883', 'error'],
 ])(
-  'a %s that the adapter cannot write is left to a person, and the room goes on',
-  async (what, sabotage, place) => {
+  'a %s that the adapter cannot write is a failure to be repaired, or a decision if a function refused it',
+  async (what, sabotage, place, status) => {
     await using w = await open();
     const { event } = await shown(w);
     await w.db.query(sabotage);
@@ -90,9 +94,13 @@ test.each([
     expect(w.outlook.titles(room)).toContain('Choir');
     expect(
       await w.db.query(
-        `SELECT sync_status, error_message FROM bridge_mappings WHERE sync_status <> 'synced'`,
+        `SELECT sync_status, error_message, due_at IS NOT NULL AS waits FROM bridge_mappings WHERE sync_status <> 'synced'`,
       ),
-    ).toEqual([{ sync_status: 'conflict', error_message: expect.stringContaining(place) }]);
+    ).toEqual([
+      { sync_status: status, error_message: expect.stringContaining(place), waits: status === 'error' },
+    ]);
+    expect(w.facts.filter(({ fact }) => fact === 'conflict')).toHaveLength(status === 'conflict' ? 1 : 0);
+    expect(w.facts.filter(({ fact }) => fact === 'bug')).toEqual([]);
   },
 );
 
@@ -136,4 +144,103 @@ test('an import that a failing row of the booking view prevented is tried again 
       `SELECT sync_status, due_at FROM bridge_mappings WHERE sync_direction = 'outlook_to_booking'`,
     ),
   ).toEqual([{ sync_status: 'synced', due_at: null }]);
+});
+
+/** Reservations at different times, each with its event. */
+async function shownEach(w: Rooms, titles: readonly string[]) {
+  for (const [n, title] of titles.entries())
+    await w.desk.book(101, { title, from: w.day(4 + n, '10:00'), to: w.day(4 + n, '11:00') });
+  await w.settle();
+  return titles.map((title) => w.outlook.in(room).find((event) => event.item?.title === title)!.id);
+}
+
+const byTitle = (w: Rooms) =>
+  w.db.query(`SELECT sync_status, due_at FROM bridge_mappings ORDER BY starts_at`);
+const cancelItem = `SELECT pg_get_functiondef('bridge_cancel_item(text, bigint, text)'::regprocedure) AS sql`;
+
+test('when one of the changes succeeds that a missing function prevented, the others follow at once', async () => {
+  await using w = await open();
+  const [one, two] = await shownEach(w, ['One', 'Two']);
+  const [{ sql }] = (await w.db.query<{ sql: string }>(cancelItem)) as [{ sql: string }];
+  await w.db.query('DROP FUNCTION bridge_cancel_item(text, bigint, text)');
+  w.outlook.remove(one!);
+  w.outlook.remove(two!);
+  await heard(w);
+  expect(await byTitle(w)).toEqual([
+    { sync_status: 'error', due_at: expect.any(Date) },
+    { sync_status: 'error', due_at: expect.any(Date) },
+  ]);
+
+  await w.db.query(sql);
+  // the time of the first has come
+  await w.db.query(
+    `UPDATE bridge_mappings SET due_at = now() WHERE id = (SELECT min(id) FROM bridge_mappings)`,
+  );
+  await w.db.query('UPDATE bridge_room_state SET push_due_at = now() WHERE push_due_at IS NOT NULL');
+  await w.settle();
+  expect(await byTitle(w)).toEqual([
+    { sync_status: 'cancelled', due_at: null },
+    { sync_status: 'cancelled', due_at: null },
+  ]);
+});
+
+test('a change from Outlook that succeeds makes a test of those that a missing function prevented', async () => {
+  await using w = await open();
+  const [one, two, three] = await shownEach(w, ['One', 'Two', 'Three']);
+  const [{ sql }] = (await w.db.query<{ sql: string }>(cancelItem)) as [{ sql: string }];
+  await w.db.query('DROP FUNCTION bridge_cancel_item(text, bigint, text)');
+  w.outlook.remove(one!);
+  w.outlook.remove(two!);
+  await heard(w);
+  await w.db.query(sql);
+  w.outlook.edit(three!, { title: 'Orchestra' });
+  await heard(w);
+  await w.settle();
+  expect(await byTitle(w)).toMatchObject([
+    { sync_status: 'cancelled', due_at: null },
+    { sync_status: 'cancelled', due_at: null },
+    { sync_status: 'synced', due_at: null },
+  ]);
+});
+
+test('an edit of a reservation whose row fails is tried again until the view is repaired', async () => {
+  await using w = await open();
+  const [bad] = await shownEach(w, ['bad']);
+  const repair = await spoilColumn(w, 'starts_at');
+  w.outlook.edit(bad!, { description: 'by the lake' });
+  await heard(w);
+  const state = () => w.db.query(`SELECT sync_status, attempt, due_at FROM bridge_mappings`);
+  expect(await state()).toEqual([{ sync_status: 'error', attempt: 1, due_at: expect.any(Date) }]);
+  await makeDue(w);
+  await w.settle();
+  expect(await state()).toEqual([{ sync_status: 'error', attempt: 2, due_at: expect.any(Date) }]);
+  expect(w.facts.filter(({ fact }) => fact === 'item-parked')).toHaveLength(1);
+  await repair();
+  await makeDue(w);
+  await w.settle();
+  expect(await state()).toEqual([{ sync_status: 'synced', attempt: 0, due_at: null }]);
+  expect(await w.db.query(`SELECT description FROM bridge_items WHERE title = 'bad'`)).toEqual([
+    { description: 'by the lake' },
+  ]);
+});
+
+test('an import that failed and then meets a lock is an unmapped event again', async () => {
+  await using w = await open();
+  const [{ sql }] = (await w.db.query<{ sql: string }>(
+    `SELECT pg_get_functiondef('bridge_import_item(jsonb)'::regprocedure) AS sql`,
+  )) as [{ sql: string }];
+  await w.db.query(importing('one := 1 / 0;'));
+  w.outlook.put(room, dinner(), null);
+  await heard(w);
+  const state = () =>
+    w.db.query(`SELECT sync_status FROM bridge_mappings WHERE sync_direction = 'outlook_to_booking'`);
+  expect(await state()).toEqual([{ sync_status: 'error' }]);
+  await w.db.query(importing(`RAISE 'locked' USING ERRCODE = '55P03';`));
+  await makeDue(w);
+  await w.settle();
+  expect(await state()).toEqual([{ sync_status: 'imported' }]);
+  await w.db.query(sql);
+  await makeDue(w);
+  await w.settle();
+  expect(await state()).toEqual([{ sync_status: 'synced' }]);
 });

@@ -245,6 +245,20 @@ test('a daemon that is newer than its database is an outage with its repair, tol
   ]);
 });
 
+test('a view that fails with each take is an outage with its repair, told once, and no bug', async () => {
+  const failing = Object.assign(new DatabaseError('division by zero', 0, 'error'), { code: '22012' });
+  const { facts } = await runUntilThirdWait(() => Promise.reject(failing));
+  expect(facts).toEqual([
+    {
+      fact: 'outage',
+      side: 'booking',
+      error: expect.stringContaining('division by zero'),
+      hint: expect.stringContaining('bridge_items'),
+      refused: true,
+    },
+  ]);
+});
+
 test.each(['40001', '40P01', '55P03', '57014'])(
   'a statement that meets others in the same rows (%s) is tried again on the same lease, and is no outage',
   async (state) => {

@@ -113,7 +113,7 @@ export function heldBack(decision: Decision): Settlement {
   });
 }
 
-/** The booking system refuses the change or cancellation of Outlook. */
+/** A rule of the booking system refuses the change or cancellation of Outlook. */
 export function refusedHere(decision: Decision, message: string): Settlement {
   const { action, mapped } = decision;
   const cancels = action.do === 'cancel-booking';

@@ -1,12 +1,12 @@
 /** Settlements of work items that failed or could not be read. */
 import type { BookedChange } from '../../../appearance.ts';
-import { backOffMs } from '../../../back-off.ts';
+import { backOffMs, slowBackOffMs } from '../../../back-off.ts';
 import { Conflict, isExpected, messageOf, Permanent, Retryable } from '../../../errors.ts';
 import { timeFields, touchesTimes } from '../../../item.ts';
 import { agreedOn, agreementOn, type Agreement } from '../../store/agreement.ts';
 import type { Settlement } from '../../store/settle.ts';
-import type { Mapped } from '../../store/work-item.ts';
-import type { Decision } from '../decision.ts';
+import type { Mapped, WorkItem } from '../../store/work-item.ts';
+import { shownOf, type Decision } from '../decision.ts';
 import type { Unreadable } from '../read.ts';
 import { lostNews, rejected, replaceNext } from './conflict.ts';
 import { keep, keepConflict } from './keep.ts';
@@ -93,11 +93,49 @@ export function failed(decision: Decision, error: Error): Settlement {
   return isRefusedAgain ? replaceNext(decision, error.message) : rejected(decision, error.message, hint);
 }
 
+/** A function, trigger or view of the booking system failed: it succeeds once an operator has repaired that, without a request. */
+export const failedHere = (decision: Decision, message: string): Settlement =>
+  keep(decision, reported(decision.mapped, message), {
+    status: 'error',
+    ...keepConflict(decision.mapped),
+    ...(decision.action.do === 'cancel-booking' ? lostNews(decision) : { news: 'look' }),
+    outlookSeen: decision.action.do === 'cancel-booking' ? null : shownOf(decision),
+    error: message,
+    hint: 'The booking system failed: repair it. It is tried again at least every ten minutes.',
+    ...afterRepair(decision.mapped),
+  });
+
+/** The log has a failure once. */
+export const reported = ({ error }: Pick<WorkItem, 'error'>, message: string) =>
+  error === message ? 'unchanged' : 'parked';
+
+/** The next try of what an operator has to repair first. */
+export const afterRepair = ({ attempt }: Pick<WorkItem, 'attempt'>) => ({
+  attempt: attempt + 1,
+  dueInMs: slowBackOffMs(attempt, Math.random()),
+});
+
+/** The view cannot show it: it stays as it is, and is due again. */
+function rowFailed({ mapped, unreadable: error }: Unreadable): Settlement {
+  const status = restingStatus(mapped);
+  return keep({ ...unread, mapped }, reported(mapped, error.message), {
+    status: status === 'pending' ? 'error' : status,
+    bookingSeen: null,
+    error: error.message,
+    hint: error.hint ?? null,
+    conflict: mapped.conflict,
+    ...afterRepair(mapped),
+  });
+}
+
+const unread = { action: { do: 'wait' }, adopted: null, seen: null } as const;
+
 /** It stays as it is, with its unknown agreement, and is due again. */
-export function unreadable({ mapped, unreadable: error }: Unreadable): Settlement {
+export function unreadable(one: Unreadable): Settlement {
+  const { mapped, unreadable: error } = one;
+  if (mapped.unreadable != null) return rowFailed(one);
   const isParked = isOfItemForGood(error);
-  const decision = { mapped, action: { do: 'wait' }, adopted: null, seen: null } as const;
-  return keep(decision, isParked ? 'parked' : 'delayed', {
+  return keep({ ...unread, mapped }, isParked ? 'parked' : 'delayed', {
     status: isParked ? 'error' : restingStatus(mapped),
     bookingSeen: null,
     attempt: mapped.attempt + 1,

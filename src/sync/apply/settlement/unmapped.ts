@@ -1,5 +1,4 @@
 /** Settlements of unmapped events. */
-import { slowBackOffMs } from '../../../back-off.ts';
 import type { Permanent, Retryable } from '../../../errors.ts';
 import { itemOf, type OutlookEvent } from '../../../event.ts';
 import type { Item } from '../../../item.ts';
@@ -8,7 +7,7 @@ import type { LeasedRoom } from '../../store/work-list.ts';
 import { unreadableEventHint, waitFields, type WaitsFor } from '../../store/waits.ts';
 import type { ConflictNote, Unmapped } from '../../store/work-item.ts';
 import { choose, takenAgainMs } from './conflict.ts';
-import { isOfItemForGood, retryMs } from './failed.ts';
+import { afterRepair, isOfItemForGood, reported, retryMs } from './failed.ts';
 import { keepUnmapped, readFields } from './keep.ts';
 
 /** An unmapped event as it was read. */
@@ -143,12 +142,13 @@ export const refused = ({ unmapped, event }: UnmappedEvent, message: string): Se
 
 /** A function or view of the booking system failed: once it is repaired, the import succeeds without a request. */
 export const refusedByFailure = ({ unmapped, event }: UnmappedEvent, message: string): Settlement =>
-  settledAsRead(unmapped, event, unmapped.error === message ? 'unchanged' : 'parked', {
-    status: 'error',
+  settledAsRead(unmapped, event, reported(unmapped, message), {
+    // a person's choice is still to be carried out
+    status: unmapped.conflict === null ? 'error' : 'conflict',
+    conflict: unmapped.conflict,
     error: message,
     hint: 'The booking system failed: repair it. It is tried again at least every ten minutes, and at POST /booking/process-imports.',
-    attempt: unmapped.attempt + 1,
-    dueInMs: slowBackOffMs(unmapped.attempt, Math.random()),
+    ...afterRepair(unmapped),
   });
 
 /** It could not be read, deleted or declined. */
