@@ -10,7 +10,8 @@ FROM public.bb_resource r;
 
 COMMENT ON VIEW public.bridge_resources IS 'What can be booked, for outlook-booking-sync mappings match.';
 
--- An event with several dates is shown by its from_ and to_, and never changed from Outlook.
+-- An event with several dates is shown by its from_ and to_, and never changed from Outlook. A reservation that ends before it starts
+-- is shown without a length.
 CREATE OR REPLACE VIEW public.bridge_remarks AS
 SELECT 'event'::text AS reservation_type,
        e.id::bigint AS reservation_id,
@@ -18,6 +19,14 @@ SELECT 'event'::text AS reservation_type,
               to_char(e.from_, 'YYYY-MM-DD HH24:MI'))::text AS remark
 FROM public.bb_event e
 JOIN (SELECT event_id, count(*) AS dates FROM public.bb_event_date GROUP BY event_id HAVING count(*) > 1) d ON d.event_id = e.id
-WHERE e.active = 1 AND e.to_ > now() AT TIME ZONE (SELECT value FROM public.bridge_settings WHERE name = 'timezone');
+WHERE e.active = 1 AND e.to_ > now() AT TIME ZONE (SELECT value FROM public.bridge_settings WHERE name = 'timezone')
+UNION ALL
+SELECT b.reservation_type, b.reservation_id,
+       format('it ends at %s, before it starts; Outlook shows it without a length at %s: correct its times',
+              to_char(b.to_, 'YYYY-MM-DD HH24:MI'), to_char(b.from_, 'YYYY-MM-DD HH24:MI'))::text
+FROM (SELECT 'event'::text AS reservation_type, id::bigint AS reservation_id, from_, to_, active FROM public.bb_event
+      UNION ALL SELECT 'booking'::text, id::bigint, from_, to_, active FROM public.bb_booking
+      UNION ALL SELECT 'allocation'::text, id::bigint, from_, to_, active FROM public.bb_allocation) b
+WHERE b.active = 1 AND b.to_ < b.from_ AND b.from_ > now() AT TIME ZONE (SELECT value FROM public.bridge_settings WHERE name = 'timezone');
 
 COMMENT ON VIEW public.bridge_remarks IS 'What a person should know about some reservations, for outlook-booking-sync doctor.';

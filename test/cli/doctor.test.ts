@@ -285,6 +285,19 @@ test('an event with several dates is listed', async () => {
   ]);
 });
 
+test('a reservation that ends before it starts is listed, with the time at which Outlook shows it', async () => {
+  await using office = await openOffice();
+  await office.db.query(`
+    INSERT INTO bb_event (activity_id, name, from_, to_, building_name, contact_name, contact_email, contact_phone, secret)
+    VALUES (1, 'Choir', date_trunc('day', now()) + interval '40 hours', date_trunc('day', now()) + interval '39 hours', 'b', 'c', 'e', 'p', 's')`);
+  expect(found(await office.run('doctor', '--json'), 'reservations')).toMatchObject([
+    {
+      state: 'note',
+      message: expect.stringMatching(/^event\/\d+: it ends at \S+ 15:00, before it starts; .* at \S+ 16:00/),
+    },
+  ]);
+});
+
 test('another zone than the database was set up with', async () => {
   await using office = await openOffice();
   const said = await runCommand({ ...office.env, BOOKING_TIMEZONE: 'Europe/London' }, 'doctor', '--json');
