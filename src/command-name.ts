@@ -1,6 +1,6 @@
 /** The commands in hints, as the user would type them: in the same way as this process was started. */
 import { basename, relative } from 'node:path';
-import { startedBy } from './config.ts';
+import { startedBy } from './environment.ts';
 
 export interface CommandNames {
   /** Prefix of any command. */

@@ -1,71 +1,15 @@
 /**
- * The settings, from environment variables and an optional `.env` file. The only reader of the environment. `toConfig` reports
- * all problems together, each with its variable and the repair. `.env.example` documents every variable; a test compares the
- * two.
+ * The settings, from the variables of the environment (`settings.ts`). `toConfig` reports all problems together, each with its variable
+ * and the repair. `.env.example` documents every variable; a test compares the two.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { parseEnv } from 'node:util';
-import { z } from 'zod';
-import { Cron } from 'croner';
 import { privacies, templateProblem, type AppearanceSettings } from './appearance.ts';
 import { adapterFolder } from './adapter.ts';
-import { Invalid, messageOf } from './errors.ts';
+import { Invalid } from './errors.ts';
 import { conflictPolicies, importModes, overlapPolicies, type RoomSettings } from './room-settings.ts';
+import { Settings, shown, shownFile, type Environment } from './settings.ts';
 
-/** All variables with their defaults. `null`: no default. */
-export const variables = {
-  DATABASE_URL: null,
-  DB_HOST: null,
-  DB_PORT: '5432',
-  DB_NAME: null,
-  DB_USER: null,
-  DB_PASS: null,
-  DB_SSL: 'off',
-  DB_SSL_CA: null,
-  GRAPH_TENANT_ID: null,
-  GRAPH_CLIENT_ID: null,
-  GRAPH_CLIENT_SECRET: null,
-  GRAPH_CLIENT_CERTIFICATE: null,
-  GRAPH_BASE_URL: 'https://graph.microsoft.com/v1.0',
-  GRAPH_AUTHORITY: 'https://login.microsoftonline.com',
-  API_KEY: null,
-  TRUSTED_USER_HEADER: null,
-  HOST: null,
-  PORT: '8082',
-  WEBHOOK_BASE_URL: null,
-  BOOKING_ADAPTER: 'portico',
-  BOOKING_TIMEZONE: 'Europe/Oslo',
-  SYNC_PAST_DAYS: '7',
-  SYNC_FUTURE_DAYS: '365',
-  POLL_INTERVAL_SECONDS: null,
-  SWEEP_SCHEDULE: '*/10 * * * *',
-  MISSING_SCHEDULE: '0 * * * *',
-  REPORT_SCHEDULE: '0 8 * * *',
-  CONFLICT_POLICY: 'booking',
-  OVERLAP_POLICY: 'flag',
-  IMPORT_MODE: 'auto',
-  FREE_EVENTS: 'ignore',
-  PRIVACY: 'neutral',
-  TITLE_TEMPLATE: '{title}',
-  TENTATIVE_PREFIX: 'Tentative:',
-  BRAKE_MAX: '10',
-  BRAKE_SHARE: '0.2',
-  AUTO_SYNC: 'on',
-  START_MODE: 'sync',
-  WAKE: 'adaptive',
-  ALERT_WEBHOOK_URL: null,
-  LOG_RETENTION_DAYS: '90',
-  LOG_LEVEL: 'info',
-  HTTPS_PROXY: null,
-  NO_PROXY: null,
-} as const satisfies Record<string, string | null>;
-
-/** Variables that may occur several times, each with its own name. */
-export const namedVariables = ['API_KEY_<NAME>', 'API_KEY_READ_<NAME>'] as const;
-
-type Variable = keyof typeof variables;
-export type Environment = Readonly<Partial<Record<string, string>>>;
 export type WakeMode = 'adaptive' | 'notify' | 'poll';
 
 export interface DatabaseConfig {
@@ -131,38 +75,6 @@ export interface Config {
 export type BookingConfig = Pick<Config, 'database' | 'adapter' | 'timezone' | 'wake' | 'logLevel'> &
   Partial<Pick<Config, 'appearance' | 'startMode'>>;
 
-/**
- * The process's environment, with the variables of `.env` in the working folder added if that file exists. Throws ConfigError if
- * it cannot be read or has an unquoted # in a value, where Node would cut the value as at a comment.
- */
-export function readEnv(file = '.env'): Environment {
-  if (!existsSync(file)) return process.env;
-  const content = readEnvFile(file);
-  const problems = new Problems();
-  for (const [, name = ''] of content.matchAll(cutValue))
-    if (name in variables || name.startsWith('API_KEY_'))
-      problems.add(
-        name,
-        `has a # without quotes in ${file}, which starts a comment; write ${name}='…', or a space before the comment`,
-      );
-  problems.throwIfAny();
-  for (const [name, value] of Object.entries(parseEnv(content))) process.env[name] ??= value;
-  return process.env;
-}
-
-/** A line of `.env` whose value has no quotes and a # without a space before it. */
-const cutValue = /^[^\S\n]*(?:export[^\S\n]+)?(\w+)[^\S\n]*=(?:#|[^\S\n]*[^\s"'`#](?:[^\n#]*\S)?#)/gm;
-
-function readEnvFile(file: string): string {
-  try {
-    return readFileSync(file, 'utf8').replace(/^\uFEFF/, '');
-  } catch (error) {
-    throw new ConfigError([
-      `${file}: cannot be read (${messageOf(error)}); make it a readable file, or remove it`,
-    ]);
-  }
-}
-
 const noId = '00000000-0000-0000-0000-000000000000';
 /** The values in `.env.example` that have to be replaced. */
 const placeholders = {
@@ -174,170 +86,145 @@ const placeholders = {
 
 /** The variables that have the placeholders of `.env.example`. */
 export function placeholdersIn(env: Environment): (keyof typeof placeholders)[] {
+  const settings = new Settings(env);
   const names = Object.keys(placeholders) as (keyof typeof placeholders)[];
   return names.filter(
     (name) =>
-      text(env, name) === placeholders[name] && (name !== 'DB_PASS' || text(env, 'DATABASE_URL') === null),
+      settings.text(name) === placeholders[name] &&
+      (name !== 'DB_PASS' || settings.text('DATABASE_URL') === null),
   );
 }
 
 /** The settings for `serve`. Throws ConfigError with all problems. */
 export function toConfig(env: Environment): Config {
-  const problems = new Problems();
-  const booking = bookingPart(env, problems);
-  const graph = graphPart(env, problems);
-  const webhookBaseUrl = url(env, 'WEBHOOK_BASE_URL', problems);
+  const settings = new Settings(env);
+  const booking = bookingPart(settings);
+  const graph = graphPart(settings);
+  const webhookBaseUrl = settings.url('WEBHOOK_BASE_URL');
   const config: Config = {
     ...booking,
     graph,
-    http: httpPart(env, problems),
+    http: httpPart(settings),
     webhookBaseUrl,
     window: {
-      pastDays: whole(env, 'SYNC_PAST_DAYS', 0, 365, problems),
-      futureDays: whole(env, 'SYNC_FUTURE_DAYS', 1, 1_400, problems),
+      pastDays: settings.whole('SYNC_PAST_DAYS', 0, 365),
+      futureDays: settings.whole('SYNC_FUTURE_DAYS', 1, 1_400),
     },
     pollSeconds:
-      text(env, 'POLL_INTERVAL_SECONDS') === null
+      settings.text('POLL_INTERVAL_SECONDS') === null
         ? webhookBaseUrl === null
           ? 60
           : 900
-        : whole(env, 'POLL_INTERVAL_SECONDS', 1, 86_400, problems),
+        : settings.whole('POLL_INTERVAL_SECONDS', 1, 86_400),
     schedules: {
-      sweep: schedule(env, 'SWEEP_SCHEDULE', problems),
-      missing: schedule(env, 'MISSING_SCHEDULE', problems),
-      report: schedule(env, 'REPORT_SCHEDULE', problems),
+      sweep: settings.schedule('SWEEP_SCHEDULE'),
+      missing: settings.schedule('MISSING_SCHEDULE'),
+      report: settings.schedule('REPORT_SCHEDULE'),
     },
-    conflictPolicy: oneOf(env, 'CONFLICT_POLICY', conflictPolicies, problems),
-    overlapPolicy: oneOf(env, 'OVERLAP_POLICY', overlapPolicies, problems),
-    importMode: oneOf(env, 'IMPORT_MODE', importModes, problems),
-    freeEvents: oneOf(env, 'FREE_EVENTS', ['ignore', 'all_day', 'import'], problems),
+    conflictPolicy: settings.oneOf('CONFLICT_POLICY', conflictPolicies),
+    overlapPolicy: settings.oneOf('OVERLAP_POLICY', overlapPolicies),
+    importMode: settings.oneOf('IMPORT_MODE', importModes),
+    freeEvents: settings.oneOf('FREE_EVENTS', ['ignore', 'all_day', 'import']),
     brake: {
-      max: whole(env, 'BRAKE_MAX', 0, 1_000_000, problems),
-      share: share(env, 'BRAKE_SHARE', problems),
+      max: settings.whole('BRAKE_MAX', 0, 1_000_000),
+      share: settings.share('BRAKE_SHARE'),
     },
-    autoSync: oneOf(env, 'AUTO_SYNC', ['on', 'off'], problems) === 'on',
-    alertWebhookUrl: url(env, 'ALERT_WEBHOOK_URL', problems),
-    logRetentionDays: whole(env, 'LOG_RETENTION_DAYS', 0, 36_500, problems),
+    autoSync: settings.oneOf('AUTO_SYNC', ['on', 'off']) === 'on',
+    alertWebhookUrl: settings.url('ALERT_WEBHOOK_URL'),
+    logRetentionDays: settings.whole('LOG_RETENTION_DAYS', 0, 36_500),
   };
-  problems.throwIfAny();
+  settings.throwIfAny();
   return config;
 }
 
 /** The settings for commands that only use the database. Throws ConfigError with all problems. */
 export function toBookingConfig(env: Environment): BookingConfig {
-  const problems = new Problems();
-  const config = bookingPart(env, problems);
-  problems.throwIfAny();
+  const settings = new Settings(env);
+  const config = bookingPart(settings);
+  settings.throwIfAny();
   return config;
 }
 
-/** Invalid settings. `problems`: one text each, with the variable, the problem and the repair. */
-export class ConfigError extends Invalid {
-  readonly problems: readonly string[];
-  constructor(problems: readonly string[]) {
-    super(
-      'environment',
-      `Missing or invalid settings:\n${problems.map((p) => `  - ${p}`).join('\n')}`,
-      'All variables are documented in .env.example.',
-    );
-    this.problems = problems;
-  }
-}
-
-class Problems {
-  readonly #found: string[] = [];
-  add(variable: string, problem: string): void {
-    this.#found.push(`${variable}: ${problem}`);
-  }
-  throwIfAny(): void {
-    if (this.#found.length > 0) throw new ConfigError(this.#found);
-  }
-}
-
-function bookingPart(env: Environment, problems: Problems): Required<BookingConfig> {
-  const adapter = text(env, 'BOOKING_ADAPTER') ?? '';
+function bookingPart(settings: Settings): Required<BookingConfig> {
+  const adapter = settings.text('BOOKING_ADAPTER') ?? '';
   try {
     adapterFolder(adapter);
   } catch (error) {
     if (!(error instanceof Invalid)) throw error;
-    problems.add('BOOKING_ADAPTER', `${error.message} ${error.hint ?? ''}`);
+    settings.problem('BOOKING_ADAPTER', `${error.message} ${error.hint ?? ''}`);
   }
-  const timezone = text(env, 'BOOKING_TIMEZONE') ?? '';
+  const timezone = settings.text('BOOKING_TIMEZONE') ?? '';
   if (!isTimezone(timezone))
-    problems.add(
+    settings.problem(
       'BOOKING_TIMEZONE',
       `${shown(timezone)} is not an IANA time zone; write for example Europe/Oslo`,
     );
   return {
-    database: { url: databaseUrl(env, problems), ssl: databaseSsl(env, problems) },
+    database: { url: databaseUrl(settings), ssl: databaseSsl(settings) },
     adapter,
     timezone,
     appearance: {
-      privacy: oneOf(env, 'PRIVACY', privacies, problems),
-      titleTemplate: template(env, problems),
-      tentativePrefix: prefix(env, problems),
+      privacy: settings.oneOf('PRIVACY', privacies),
+      titleTemplate: template(settings),
+      tentativePrefix: prefix(settings),
     },
-    startMode: oneOf(env, 'START_MODE', ['sync', 'plan', 'shadow'], problems),
-    wake: oneOf(env, 'WAKE', ['adaptive', 'notify', 'poll'], problems),
-    logLevel: oneOf(
-      env,
-      'LOG_LEVEL',
-      ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
-      problems,
-    ),
+    startMode: settings.oneOf('START_MODE', ['sync', 'plan', 'shadow']),
+    wake: settings.oneOf('WAKE', ['adaptive', 'notify', 'poll']),
+    logLevel: settings.oneOf('LOG_LEVEL', ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
   };
 }
 
-function template(env: Environment, problems: Problems): string {
-  const value = text(env, 'TITLE_TEMPLATE') ?? '';
+function template(settings: Settings): string {
+  const value = settings.text('TITLE_TEMPLATE') ?? '';
   const problem = templateProblem(value);
-  if (problem !== null) problems.add('TITLE_TEMPLATE', problem);
+  if (problem !== null) settings.problem('TITLE_TEMPLATE', problem);
   return value;
 }
 
-function prefix(env: Environment, problems: Problems): string {
-  const value = text(env, 'TENTATIVE_PREFIX') ?? '';
+function prefix(settings: Settings): string {
+  const value = settings.text('TENTATIVE_PREFIX') ?? '';
   if (value.length > 40 || /[\p{Cc}{}]/u.test(value))
-    problems.add(
+    settings.problem(
       'TENTATIVE_PREFIX',
       'is not a valid prefix (at most 40 characters, without braces); write for example Foreløpig: or none',
     );
   return value;
 }
 
-function databaseUrl(env: Environment, problems: Problems): string {
-  const whole_ = text(env, 'DATABASE_URL');
+function databaseUrl(settings: Settings): string {
+  const whole_ = settings.text('DATABASE_URL');
   if (whole_ !== null) {
     if (!/^postgres(ql)?:\/\//.test(whole_) || !URL.canParse(whole_))
-      problems.add(
+      settings.problem(
         'DATABASE_URL',
         'is not a postgresql:// URL; write postgresql://user:password@host:5432/database',
       );
-    else return databaseUrlOf(whole_, env, problems);
+    else return databaseUrlOf(whole_, settings);
     return whole_;
   }
   for (const name of ['DB_HOST', 'DB_NAME', 'DB_USER'] as const)
-    if (text(env, name) === null) problems.add(name, 'is missing; set it, or DATABASE_URL for all of them');
+    if (settings.text(name) === null)
+      settings.problem(name, 'is missing; set it, or DATABASE_URL for all of them');
   const made = new URL('postgresql://localhost');
-  const host = text(env, 'DB_HOST') ?? '';
-  const port = whole(env, 'DB_PORT', 1, 65_535, problems);
+  const host = settings.text('DB_HOST') ?? '';
+  const port = settings.whole('DB_PORT', 1, 65_535);
   if (host.startsWith('/')) made.searchParams.set('host', host);
   else {
     made.hostname = isIP(host) === 6 ? `[${host}]` : host;
     // the setter ignores invalid values
     if (host !== '' && !sameText(made.hostname.replace(/^\[|\]$/g, ''), host.replace(/^\[|\]$/g, '')))
-      problems.add(
+      settings.problem(
         'DB_HOST',
         `${shown(host)} is not a host name or address; write for example db.example.org, with the port in DB_PORT, or set DATABASE_URL`,
       );
   }
   made.port = String(port);
-  const database = text(env, 'DB_NAME') ?? '';
+  const database = settings.text('DB_NAME') ?? '';
   made.pathname = `/${encodeURIComponent(database)}`;
   if (!sameText(made.pathname.slice(1), encodeURIComponent(database)))
-    problems.add('DB_NAME', `${shown(database)} is not a database name; write for example portico`);
-  made.username = encodeURIComponent(text(env, 'DB_USER') ?? '');
-  made.password = encodeURIComponent(text(env, 'DB_PASS') ?? '');
+    settings.problem('DB_NAME', `${shown(database)} is not a database name; write for example portico`);
+  made.username = encodeURIComponent(settings.text('DB_USER') ?? '');
+  made.password = encodeURIComponent(settings.text('DB_PASS') ?? '');
   return made.href;
 }
 
@@ -353,14 +240,14 @@ const refusedParameters: Readonly<Record<string, string>> = {
 const encrypting = /^(require|verify-ca|verify-full|no-verify|true|1)$/;
 
 /** The URL with its address and login parameters only, because pg would prefer other parameters to our settings. */
-function databaseUrlOf(value: string, env: Environment, problems: Problems): string {
+function databaseUrlOf(value: string, settings: Settings): string {
   const made = new URL(value);
   const given = new Map(made.searchParams);
   for (const [name, reason] of Object.entries(refusedParameters))
-    if (given.has(name)) problems.add('DATABASE_URL', `has the parameter ${name}: ${reason}`);
+    if (given.has(name)) settings.problem('DATABASE_URL', `has the parameter ${name}: ${reason}`);
   const mode = given.get('sslmode') ?? given.get('ssl') ?? '';
-  if (encrypting.test(mode) && (text(env, 'DB_SSL') ?? 'off').toLowerCase() === 'off')
-    problems.add(
+  if (encrypting.test(mode) && (settings.text('DB_SSL') ?? 'off').toLowerCase() === 'off')
+    settings.problem(
       'DATABASE_URL',
       'requires TLS while DB_SSL is off; set DB_SSL=on, or no-verify if the certificate cannot be verified',
     );
@@ -369,13 +256,13 @@ function databaseUrlOf(value: string, env: Environment, problems: Problems): str
   return made.href;
 }
 
-function databaseSsl(env: Environment, problems: Problems): DatabaseConfig['ssl'] {
-  const caFile = text(env, 'DB_SSL_CA');
-  const mode = oneOf(env, 'DB_SSL', ['off', 'on', 'no-verify'], problems);
+function databaseSsl(settings: Settings): DatabaseConfig['ssl'] {
+  const caFile = settings.text('DB_SSL_CA');
+  const mode = settings.oneOf('DB_SSL', ['off', 'on', 'no-verify']);
   if (caFile !== null && !existsSync(caFile))
-    problems.add('DB_SSL_CA', `the file ${shownFile(caFile)} does not exist`);
+    settings.problem('DB_SSL_CA', `the file ${shownFile(caFile)} does not exist`);
   if (mode === 'off') {
-    if (caFile !== null) problems.add('DB_SSL_CA', 'is set while DB_SSL is off; set DB_SSL=on');
+    if (caFile !== null) settings.problem('DB_SSL_CA', 'is set while DB_SSL is off; set DB_SSL=on');
     return false;
   }
   return { rejectUnauthorized: mode === 'on', ...(caFile === null ? {} : { caFile }) };
@@ -385,65 +272,66 @@ function databaseSsl(env: Environment, problems: Problems): DatabaseConfig['ssl'
 const tenantShape =
   /^(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*)$/i;
 
-function graphPart(env: Environment, problems: Problems): GraphConfig {
+function graphPart(settings: Settings): GraphConfig {
   for (const name of ['GRAPH_TENANT_ID', 'GRAPH_CLIENT_ID'] as const)
-    if (text(env, name) === null)
-      problems.add(name, 'is missing; it is shown on the overview page of the app registration');
-  const tenantId = text(env, 'GRAPH_TENANT_ID') ?? '';
+    if (settings.text(name) === null)
+      settings.problem(name, 'is missing; it is shown on the overview page of the app registration');
+  const tenantId = settings.text('GRAPH_TENANT_ID') ?? '';
   if (tenantId !== '' && !tenantShape.test(tenantId))
-    problems.add(
+    settings.problem(
       'GRAPH_TENANT_ID',
       `${shown(tenantId)} is not a directory (tenant) id; write the GUID on the app's overview page, or a domain of the tenant such as example.onmicrosoft.com`,
     );
-  const secret = text(env, 'GRAPH_CLIENT_SECRET');
-  const certificateFile = text(env, 'GRAPH_CLIENT_CERTIFICATE');
+  const secret = settings.text('GRAPH_CLIENT_SECRET');
+  const certificateFile = settings.text('GRAPH_CLIENT_CERTIFICATE');
   if (secret === null && certificateFile === null)
-    problems.add(
+    settings.problem(
       'GRAPH_CLIENT_SECRET',
       'is missing; set it, or set GRAPH_CLIENT_CERTIFICATE to a PEM file with key and certificate',
     );
   if (secret !== null && certificateFile !== null)
-    problems.add(
+    settings.problem(
       'GRAPH_CLIENT_CERTIFICATE',
       'is set in addition to GRAPH_CLIENT_SECRET; keep one of the two',
     );
   if (certificateFile !== null && !existsSync(certificateFile))
-    problems.add('GRAPH_CLIENT_CERTIFICATE', `the file ${shownFile(certificateFile)} does not exist`);
-  const proxy = url(env, 'HTTPS_PROXY', problems);
+    settings.problem('GRAPH_CLIENT_CERTIFICATE', `the file ${shownFile(certificateFile)} does not exist`);
+  const proxy = settings.url('HTTPS_PROXY');
   return {
     tenantId,
-    clientId: text(env, 'GRAPH_CLIENT_ID') ?? '',
+    clientId: settings.text('GRAPH_CLIENT_ID') ?? '',
     credential: certificateFile === null ? { secret: secret ?? '' } : { certificateFile },
-    baseUrl: url(env, 'GRAPH_BASE_URL', problems) ?? '',
-    authority: url(env, 'GRAPH_AUTHORITY', problems) ?? '',
-    proxy: proxy === null ? null : { url: proxy, except: text(env, 'NO_PROXY') ?? '' },
+    baseUrl: settings.url('GRAPH_BASE_URL') ?? '',
+    authority: settings.url('GRAPH_AUTHORITY') ?? '',
+    proxy: proxy === null ? null : { url: proxy, except: settings.text('NO_PROXY') ?? '' },
   };
 }
 
-function httpPart(env: Environment, problems: Problems): HttpConfig {
-  const keys = apiKeys(env, problems);
+function httpPart(settings: Settings): HttpConfig {
+  const keys = apiKeys(settings);
   return {
-    host: text(env, 'HOST') ?? (keys.length === 0 ? '127.0.0.1' : '0.0.0.0'),
-    port: whole(env, 'PORT', 0, 65_535, problems),
+    host: settings.text('HOST') ?? (keys.length === 0 ? '127.0.0.1' : '0.0.0.0'),
+    port: settings.whole('PORT', 0, 65_535),
     keys,
-    userHeader: userHeader(env, keys, problems),
+    userHeader: userHeader(settings, keys),
   };
 }
 
 const keysMost = 100;
 
-function apiKeys(env: Environment, problems: Problems): ApiKey[] {
+function apiKeys(settings: Settings): ApiKey[] {
   const owners = new Map<string, string>();
-  const keys = Object.entries(env).flatMap(([variable, value = '']): ApiKey[] => {
+  const keys = Object.entries(settings.env).flatMap(([variable, value = '']): ApiKey[] => {
     if (!/^API_KEY(_|$)/.test(variable) || value === '') return [];
     const key = value.trim();
     const name = variable === 'API_KEY' ? null : variable.slice('API_KEY_'.length);
     const problem = keyProblem(name, key, owners.get(key));
     owners.set(key, variable);
-    if (problem !== null) problems.add(variable, problem);
+    if (problem !== null) settings.problem(variable, problem);
     return problem === null ? [{ name, key, readOnly: /^READ_/i.test(name ?? '') }] : [];
   });
-  if (keys.length > keysMost) problems.add('API_KEY', `there are ${keys.length} keys; ${keysMost} at most`);
+  if (keys.length > keysMost)
+    settings.problem('API_KEY', `there are ${keys.length} keys; ${keysMost} at most`);
   return keys;
 }
 
@@ -467,113 +355,20 @@ const secretHeaders: ReadonlySet<string> = new Set([
   'proxy-authorization',
 ]);
 
-function userHeader(env: Environment, keys: readonly ApiKey[], problems: Problems): string | null {
-  const header = text(env, 'TRUSTED_USER_HEADER')?.toLowerCase() ?? null;
+function userHeader(settings: Settings, keys: readonly ApiKey[]): string | null {
+  const header = settings.text('TRUSTED_USER_HEADER')?.toLowerCase() ?? null;
   if (header === null) return null;
   if (!/^[a-z0-9-]{1,60}$/.test(header) || secretHeaders.has(header))
-    problems.add(
+    settings.problem(
       'TRUSTED_USER_HEADER',
       `${shown(header)} is not a header with a user name; write for example X-Forwarded-User`,
     );
   else if (keys.length === 0)
-    problems.add(
+    settings.problem(
       'TRUSTED_USER_HEADER',
       'is set without a key; the header only names the user, so set API_KEY and let the proxy send it as X-API-Key',
     );
   return header;
-}
-
-/** The value of a variable or its default; a blank value counts as unset, as on an empty line `NAME=` of `.env`. */
-function text(env: Environment, name: Variable): string | null {
-  const value = (env[name] ?? (name.endsWith('_PROXY') ? env[name.toLowerCase()] : undefined))?.trim();
-  return value === undefined || value === '' ? variables[name] : value;
-}
-
-/** Addresses that may contain secrets: the path of a chat webhook, the password of a proxy. */
-const secretAddresses: ReadonlySet<Variable> = new Set(['ALERT_WEBHOOK_URL', 'HTTPS_PROXY']);
-
-/** Addresses to which a path is added. */
-const baseAddresses: ReadonlySet<Variable> = new Set([
-  'WEBHOOK_BASE_URL',
-  'GRAPH_BASE_URL',
-  'GRAPH_AUTHORITY',
-]);
-
-function url(env: Environment, name: Variable, problems: Problems): string | null {
-  const value = text(env, name);
-  if (value === null) return null;
-  const quoted = secretAddresses.has(name) ? notShown : shown(value);
-  if (!z.url({ protocol: /^https?$/ }).safeParse(value).success && !isLoopbackUrl(value))
-    problems.add(name, `${quoted} is not an http(s) address; write for example ${exampleOf(name)}`);
-  else if (name === 'WEBHOOK_BASE_URL' && value.startsWith('http:') && !isLoopbackUrl(value))
-    problems.add(name, `${quoted} is not encrypted, and Microsoft requires https; write https://`);
-  return baseAddresses.has(name) ? value.replace(/\/+$/, '') : value;
-}
-
-const exampleOf = (name: Variable): string =>
-  name === 'HTTPS_PROXY' ? 'http://proxy.example.org:3128' : (variables[name] ?? 'https://sync.example.org');
-
-/** The path of a file for a message; hidden if it may be the content of the file instead. */
-const shownFile = (value: string): string => (/^[^@~\n\\]{1,200}$/.test(value) ? `'${value}'` : notShown);
-
-const notShown = 'its value (not shown because it may be a secret)';
-
-/**
- * A value for a message. Messages end in logs and tickets, and a value of the wrong variable may be a password, so only words,
- * addresses without a user, paths and schedules are quoted. A client secret of Entra has 40 characters.
- */
-const shown = (value: string): string =>
-  /^[\w ./:*,+#{}[\]-]{0,39}$/.test(value) || /^\w+:\/\/[\w.:/[\]-]{1,200}$/.test(value)
-    ? `'${value}'`
-    : notShown;
-
-/** Whether the host of a URL is this machine: localhost, 127.0.0.0/8 or [::1]. */
-export function isLoopbackUrl(value: string): boolean {
-  if (!URL.canParse(value)) return false;
-  const { hostname } = new URL(value);
-  return (
-    hostname === 'localhost' || hostname === '[::1]' || (isIP(hostname) === 4 && hostname.startsWith('127.'))
-  );
-}
-
-function schedule(env: Environment, name: Variable, problems: Problems): string {
-  const expression = text(env, name) ?? '';
-  try {
-    new Cron(expression, { paused: true }).stop();
-    if (expression.split(/\s+/).length < 5) throw new Error('it has fewer than five fields');
-  } catch (error) {
-    problems.add(
-      name,
-      `${shown(expression)} is not a cron expression${shown(expression) === notShown ? '' : ` (${messageOf(error)})`}; write for example ${variables[name]}`,
-    );
-  }
-  return expression;
-}
-
-function whole(env: Environment, name: Variable, least: number, most: number, problems: Problems): number {
-  const value = Number(text(env, name));
-  if (!Number.isInteger(value) || value < least || value > most)
-    problems.add(name, `${shown(text(env, name) ?? '')} is not a whole number from ${least} to ${most}`);
-  return value;
-}
-
-function share(env: Environment, name: Variable, problems: Problems): number {
-  const value = Number(text(env, name));
-  if (!(value >= 0 && value <= 1))
-    problems.add(name, `${shown(text(env, name) ?? '')} is not a number from 0 to 1; write for example 0.2`);
-  return value;
-}
-
-function oneOf<const Choice extends string>(
-  env: Environment,
-  name: Variable,
-  choices: readonly Choice[],
-  problems: Problems,
-): Choice {
-  const value = text(env, name)?.toLowerCase();
-  const found = choices.find((choice) => choice === value);
-  if (found === undefined) problems.add(name, `${shown(value ?? '')} is not one of ${choices.join(', ')}`);
-  return found ?? choices[0]!;
 }
 
 function isTimezone(zone: string): boolean {
@@ -585,20 +380,3 @@ function isTimezone(zone: string): boolean {
     return false;
   }
 }
-
-/** The npm script that started this process (`npx` for npx, null: neither npm nor npx), and the search path for programs. */
-export const startedBy = (): { readonly npmScript: string | null; readonly path: string } => ({
-  npmScript: process.env['npm_lifecycle_event'] ?? null,
-  path: process.env['PATH'] ?? '',
-});
-
-/**
- * The environment variables of libfaketime, for child processes with their own environment: daemon and database must have the
- * same date. Empty without libfaketime.
- */
-export const clockShim = (): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(process.env).flatMap(([name, value = '']) =>
-      name === 'LD_PRELOAD' || name.startsWith('FAKETIME') ? [[name, value]] : [],
-    ),
-  );

@@ -1,8 +1,8 @@
 /** Who may import whom: the layering is a convention, and this is what keeps it. */
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import ts from 'typescript';
 import { expect, test } from 'vitest';
+import { importsOf } from './support/imports.ts';
 
 const parts = ['', 'booking', 'outlook', 'sync', 'ops', 'http'];
 /** Folder of `src` → the folders it may import besides itself. '' is the root vocabulary. */
@@ -51,9 +51,6 @@ const folderOf = (path: string) => {
   const [first = '', rest] = relative('src', path).split('/');
   return rest !== undefined ? first : /^(main|daemon)\.ts$/.test(first) ? first.slice(0, -3) : '';
 };
-const importsOf = (file: string) =>
-  ts.preProcessFile(readFileSync(file, 'utf8')).importedFiles.map((i) => i.fileName);
-
 for (const file of globSync('src/**/*.ts').sort()) {
   test(`${file} imports only what its folder may`, () => {
     const from = folderOf(file);
@@ -89,10 +86,10 @@ for (const [file, packages] of Object.entries(pure)) {
   });
 }
 
-test('only config.ts reads the environment', () => {
+test('only environment.ts reads the environment', () => {
   const readers = globSync('src/**/*.ts').filter((file) => /process\.env/.test(readFileSync(file, 'utf8')));
   // main.ts only passes it on, to itself
-  expect(readers).toEqual(['src/config.ts', 'src/main.ts']);
+  expect(readers).toEqual(['src/environment.ts', 'src/main.ts']);
 });
 
 test('only main.ts handles signals and ends the process', () => {

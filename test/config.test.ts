@@ -4,15 +4,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import {
-  ConfigError,
-  namedVariables,
-  placeholdersIn,
-  toBookingConfig,
-  toConfig,
-  variables,
-  type Environment,
-} from '../src/config.ts';
+import { ConfigError, namedVariables, variables, type Environment } from '../src/settings.ts';
+import { placeholdersIn, toBookingConfig, toConfig } from '../src/config.ts';
 
 const enough: Environment = {
   DATABASE_URL: 'postgresql://bridge:secret@db.example.org/portico',

@@ -3,7 +3,7 @@ import { accessSync, constants, globSync, readFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { parse, parseAllDocuments } from 'yaml';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { variables } from '../src/config.ts';
+import { variables } from '../src/settings.ts';
 import { openApi } from './http/api.ts';
 
 const read = (path: string) => readFileSync(path, 'utf8');

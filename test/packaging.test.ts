@@ -2,9 +2,10 @@
 import { spawnSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
-import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
-import { toConfig, variables } from '../src/config.ts';
+import { importsOf } from './support/imports.ts';
+import { toConfig } from '../src/config.ts';
+import { variables } from '../src/settings.ts';
 import { startTenant } from '../src/sandbox/tenant/tenant.ts';
 import { rooms } from '../src/sandbox/world.ts';
 
@@ -19,8 +20,7 @@ const packageOf = (name: string) => name.split('/', name.startsWith('@') ? 2 : 1
 
 test('the daemon runs without the packages for development', () => {
   const imported = globSync('src/**/*.ts')
-    .flatMap((file) => ts.preProcessFile(read(file)).importedFiles)
-    .map(({ fileName }) => fileName)
+    .flatMap(importsOf)
     .filter((name) => !/^(\.|node:)/.test(name));
   expect([...new Set(imported.map(packageOf))].filter((name) => !(name in manifest.dependencies))).toEqual(
     [],

@@ -1,7 +1,8 @@
 /** `adapter new`: generates the first version of an adapter from the schema of a booking system, to be completed by hand. */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { readEnv, toBookingConfig } from '../config.ts';
+import { readEnv } from '../environment.ts';
+import { toBookingConfig } from '../config.ts';
 import { openSession, type Queryable } from '../database.ts';
 import { Invalid, Permanent } from '../errors.ts';
 import { literal, name, tableName, type StateValue } from './adapter-expressions.ts';

@@ -4,7 +4,8 @@
  * steps are skipped.
  */
 import type pg from 'pg';
-import { readEnv, toBookingConfig, toConfig, type BookingConfig } from '../config.ts';
+import { readEnv } from '../environment.ts';
+import { toBookingConfig, toConfig, type BookingConfig } from '../config.ts';
 import { databaseFailure, openPool, sqlState } from '../database.ts';
 import { Permanent } from '../errors.ts';
 import { readLegacy, takeOver, type Legacy, type TakenOver } from './adopt-legacy.ts';

@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { startedBy } from '../config.ts';
+import { startedBy } from '../environment.ts';
 import { Invalid, Permanent, messageOf } from '../errors.ts';
 import { createClerk } from '../sandbox/clerk.ts';
 import { startDaemon, type RunningDaemon } from '../sandbox/daemon.ts';

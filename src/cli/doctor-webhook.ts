@@ -1,6 +1,7 @@
 /** `doctor`: validates the webhook with the same request as Microsoft. */
 import { randomUUID } from 'node:crypto';
-import { isLoopbackUrl, type Config } from '../config.ts';
+import { isLoopbackUrl } from '../settings.ts';
+import type { Config } from '../config.ts';
 import { messageOf } from '../errors.ts';
 import type { Report } from './doctor-findings.ts';
 

@@ -2,16 +2,9 @@
  * `doctor`: checks everything that the bridge depends on and prints each problem with its repair. It changes nothing; with
  * `--write` it creates an event in each room's calendar and deletes it.
  */
-import {
-  ConfigError,
-  placeholdersIn,
-  readEnv,
-  toBookingConfig,
-  toConfig,
-  variables,
-  type BookingConfig,
-  type Config,
-} from '../config.ts';
+import { ConfigError, variables } from '../settings.ts';
+import { placeholdersIn, toBookingConfig, toConfig, type BookingConfig, type Config } from '../config.ts';
+import { readEnv } from '../environment.ts';
 import { databaseFailure, openPool } from '../database.ts';
 import { messageOf } from '../errors.ts';
 import { checkDatabase } from './doctor-database.ts';

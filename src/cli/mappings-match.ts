@@ -1,5 +1,6 @@
 /** `mappings match`: proposes pairs of resources and Outlook rooms by name. */
-import { readEnv, toConfig } from '../config.ts';
+import { readEnv } from '../environment.ts';
+import { toConfig } from '../config.ts';
 import type { Queryable } from '../database.ts';
 import { inTransaction } from '../database.ts';
 import { Permanent } from '../errors.ts';

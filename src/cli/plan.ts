@@ -2,7 +2,8 @@
  * `plan`: lists the changes that a sync would make, room by room, without writing. `plan --confirm` starts the
  * synchronization of daemons with START_MODE=plan, or of a copied or restored database.
  */
-import { readEnv, toConfig } from '../config.ts';
+import { readEnv } from '../environment.ts';
+import { toConfig } from '../config.ts';
 import { openPlanPool, openPool } from '../database.ts';
 import { Invalid, Permanent } from '../errors.ts';
 import { hasKeys, keyId } from '../keys.ts';

@@ -1,5 +1,6 @@
 /** `serve`: runs the daemon until a signal. */
-import { readEnv, toConfig } from '../config.ts';
+import { readEnv } from '../environment.ts';
+import { toConfig } from '../config.ts';
 import { openService } from '../daemon.ts';
 import { createLog } from '../log.ts';
 import { migrate } from './migrate.ts';

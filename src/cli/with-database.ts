@@ -1,6 +1,7 @@
 /** Database access of the commands, and their arguments that name a resource or a number. */
 import { migrateCommand } from '../command-name.ts';
-import { readEnv, toBookingConfig, type BookingConfig } from '../config.ts';
+import { readEnv } from '../environment.ts';
+import { toBookingConfig, type BookingConfig } from '../config.ts';
 import { connectionSettings, DirectClient } from '../connection.ts';
 import {
   databaseFailure,

@@ -2,7 +2,8 @@
  * The daemon of the demo in a process of its own, so that it can be killed: settings from the environment, its facts go to
  * the parent. It ends when its stdin closes, which is also how a parent that was killed lets go of it.
  */
-import { readEnv, toConfig } from '../config.ts';
+import { readEnv } from '../environment.ts';
+import { toConfig } from '../config.ts';
 import { openService, type Service } from '../daemon.ts';
 import type { Fact } from '../facts.ts';
 import { Permanent } from '../errors.ts';

@@ -2,7 +2,8 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { clockShim, type Environment } from '../config.ts';
+import { clockShim } from '../environment.ts';
+import type { Environment } from '../settings.ts';
 import { Permanent } from '../errors.ts';
 import type { Fact } from '../facts.ts';
 import type { DaemonSays } from './daemon-process.ts';

@@ -14,7 +14,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
-import { clockShim } from '../config.ts';
+import { clockShim } from '../environment.ts';
 
 const run = promisify(execFile);
 

@@ -4,7 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
-import { toConfig, type Config, type Environment } from '../config.ts';
+import { toConfig, type Config } from '../config.ts';
+import type { Environment } from '../settings.ts';
 import { openPool, type Database } from '../database.ts';
 import { startPostgres } from './postgres.ts';
 import { startTenant, type Tenant } from './tenant/tenant.ts';

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { Environment } from '../../src/config.ts';
+import type { Environment } from '../../src/settings.ts';
 import { forkChild } from './stage.ts';
 
 const run = promisify(execFile);

@@ -6,7 +6,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { freePort } from '../../src/sandbox/postgres.ts';
-import type { Environment } from '../../src/config.ts';
+import type { Environment } from '../../src/settings.ts';
 import { openPool } from '../../src/database.ts';
 import { startTenant, type Tenant } from '../../src/sandbox/tenant/tenant.ts';
 import { monotonicMs } from '../../src/sandbox/tenant/clock.ts';

@@ -3,7 +3,7 @@ import { fork, type ChildProcess, type Serializable } from 'node:child_process';
 import { once } from 'node:events';
 import pg from 'pg';
 import { request } from 'undici';
-import type { Environment } from '../../src/config.ts';
+import type { Environment } from '../../src/settings.ts';
 import { openPool, type Database, type Queryable } from '../../src/database.ts';
 import { startPostgres } from '../../src/sandbox/postgres.ts';
 import { fillDatabase } from '../support/templates.ts';

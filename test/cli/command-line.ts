@@ -2,7 +2,8 @@
 import { execFile, fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { clockShim, type Environment } from '../../src/config.ts';
+import { clockShim } from '../../src/environment.ts';
+import type { Environment } from '../../src/settings.ts';
 import { startTenant, type Tenant } from '../../src/sandbox/tenant/tenant.ts';
 import { openTestDatabase, type Schema, type TestDatabase } from '../support/database.ts';
 import { environmentOf } from '../support/settings.ts';

@@ -1,6 +1,6 @@
 /** A set-up that is broken in one place: `doctor` names that place and what mends it. */
 import { expect, test } from 'vitest';
-import type { Environment } from '../../src/config.ts';
+import type { Environment } from '../../src/settings.ts';
 import { openOffice, rooms, runCommand } from './command-line.ts';
 
 type Office = Awaited<ReturnType<typeof openOffice>>;

@@ -1,6 +1,6 @@
 /** `plan`: it names what a sync would do, the sync does exactly that, and planning wrote nothing. */
 import { expect, test } from 'vitest';
-import type { Environment } from '../../src/config.ts';
+import type { Environment } from '../../src/settings.ts';
 import { openWorld, rooms, type WorldOptions } from '../e2e/world.ts';
 import { environmentOf } from '../support/settings.ts';
 import { cli, runCommand, type Said } from './command-line.ts';

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
-import { clockShim } from '../../src/config.ts';
+import { clockShim } from '../../src/environment.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { openTestDatabase } from '../support/database.ts';
 import { cli, main, openOffice } from './command-line.ts';

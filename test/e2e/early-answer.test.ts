@@ -1,6 +1,6 @@
 /** A change is sent while the database still stores its fold and its lease (database/functions/41_lease_one.sql). */
 import { describe, expect, test } from 'vitest';
-import type { Environment } from '../../src/config.ts';
+import type { Environment } from '../../src/settings.ts';
 import { monotonicMs } from '../../src/sandbox/tenant/clock.ts';
 import { day, openFleet } from './fleet.ts';
 

@@ -1,6 +1,6 @@
 /** The first evening: START_MODE=plan and shadow, as an operator meets them. The whole service, a real tenant's strictness. */
 import { expect, test } from 'vitest';
-import type { Environment } from '../../src/config.ts';
+import type { Environment } from '../../src/settings.ts';
 import type { Fact } from '../../src/facts.ts';
 import { cli } from '../cli/command-line.ts';
 import { startService } from '../support/service.ts';

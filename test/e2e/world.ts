@@ -1,5 +1,6 @@
 /** The whole product in one process: a booking database, a clerk, the daemon, and a simulated tenant over real HTTP. */
-import { toConfig, type Config, type Environment } from '../../src/config.ts';
+import { toConfig, type Config } from '../../src/config.ts';
+import type { Environment } from '../../src/settings.ts';
 import { createDaemon, type Daemon } from '../../src/daemon/core.ts';
 import type { Fact } from '../../src/facts.ts';
 import { createDesk } from '../../src/sandbox/desk.ts';

@@ -1,6 +1,7 @@
 /** Settings for a test database and a tenant: of `migrate`, of a daemon, of the calls to Graph. */
 import { migrate } from '../../src/cli/migrate.ts';
-import type { BookingConfig, Environment, GraphConfig } from '../../src/config.ts';
+import type { BookingConfig, GraphConfig } from '../../src/config.ts';
+import type { Environment } from '../../src/settings.ts';
 import type { Tenant } from '../../src/sandbox/tenant/tenant.ts';
 import type { TestDatabase } from './database.ts';
 

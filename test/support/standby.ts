@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { appendFile, chmod, cp, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { clockShim } from '../../src/config.ts';
+import { clockShim } from '../../src/environment.ts';
 import type { PostgresServer } from '../../src/sandbox/postgres.ts';
 import { freePort } from '../../src/sandbox/postgres.ts';
 
