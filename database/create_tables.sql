@@ -656,6 +656,14 @@ COMMENT ON COLUMN bridge_mappings.unrecorded_creates IS 'former generations of w
 $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0220_unrecorded_creates', now());
 
+  EXECUTE $migration$
+-- An event whose deletion is undone in Outlook after its reservation got another event is known as that of the reservation.
+
+ALTER TABLE bridge_mappings ADD COLUMN former_events jsonb;
+COMMENT ON COLUMN bridge_mappings.former_events IS 'events that the mapping had before, oldest first, each with the last agreement on it';
+$migration$;
+  INSERT INTO bridge_migrations (name, run_on) VALUES ('0230_former_events', now());
+
   EXECUTE $functions$
 -- Advisory locks by name. src/locks.ts has the same numbers with the purpose of each. The only other place with numbers is the
 -- template of the triggers (12_watch.sql), where a call would cost too much.
@@ -3477,6 +3485,29 @@ END $attach$;
 $functions$;
 
   EXECUTE $functions$
+-- The events that a mapping had before (bridge_mappings.former_events, oldest first): a deletion may be undone in Outlook when the
+-- reservation has another event. Each has the last agreement on it, which is that of the mapping until the new event is stored.
+-- `status`: the state of the mapping; `removed`: the bridge removed it, or was about to.
+
+-- The present event of the mapping is none of them. The oldest ones are dropped.
+CREATE OR REPLACE FUNCTION bridge_event_replaced() RETURNS trigger LANGUAGE plpgsql AS $replaced$
+DECLARE
+  others constant jsonb := coalesce((
+    SELECT jsonb_agg(f.one ORDER BY f.n) FROM jsonb_array_elements(OLD.former_events) WITH ORDINALITY f (one, n)
+    WHERE f.one ->> 'id' NOT IN (OLD.outlook_event_id, coalesce(NEW.outlook_event_id, ''))), '[]');
+BEGIN
+  NEW.former_events := CASE WHEN jsonb_array_length(others) > 7 THEN others - 0 ELSE others END || jsonb_build_object(
+    'id', OLD.outlook_event_id, 'iCalUId', OLD.ical_uid, 'originalStart', OLD.original_start, 'status', OLD.sync_status,
+    'removed', OLD.event_intent IS NOT NULL AND OLD.event_intent IN ('remove', 'remove_again'),
+    'agreement', OLD.agreement, 'bookingBase', OLD.booking_base, 'outlookBase', OLD.outlook_base);
+  RETURN NEW;
+END $replaced$;
+CREATE OR REPLACE TRIGGER bridge_mappings_replaced BEFORE UPDATE OF outlook_event_id ON bridge_mappings FOR EACH ROW
+  WHEN (NEW.outlook_event_id IS DISTINCT FROM OLD.outlook_event_id AND OLD.outlook_event_id IS NOT NULL AND NEW.reservation_id IS NOT NULL)
+  EXECUTE FUNCTION bridge_event_replaced();
+$functions$;
+
+  EXECUTE $functions$
 -- Reports from Outlook: delta rounds, full scans, verified removals.
 -- Columns and arguments that published daemons use keep their names: bridge_mappings.noticed_at is the time since which a change in
 -- Outlook is reported and not settled; outlook_news is the report ('look': the event is to be read); `born` are unmapped events, and
@@ -4544,12 +4575,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '2def650360324196330b06b99210479283eff13848850eddca61b7307f6d00f8 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '23a37b5f3ac3bcff5df896698a19645b691f76905c10426957c457e2d110c36d ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_locked_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_is_in_window,bridge_item_state,bridge_active_room,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_read_elsewhere,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_cover_found,bridge_examine_beneath,bridge_retry_refused,bridge_cover_concerns_others,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_sent_again,bridge_with_sent,bridge_others_sent,bridge_sending,bridge_store_doubt,bridge_gather,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_may_be_sent,bridge_work_item,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_next_epoch,bridge_misses,bridge_stopped,bridge_leased,bridge_lease,bridge_release_locked,bridge_release,bridge_release_rooms,bridge_leased_one,bridge_read_one,bridge_lease_one,bridge_record_one,bridge_settle_forgotten,bridge_with_create,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_retry_failed,bridge_park,bridge_reconcile,bridge_attach,bridge_notice,bridge_pulled,bridge_hinted,bridge_answer_hints,bridge_tell_hints,bridge_mark_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_waits_as_conflict,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_lease_early,bridge_record_lease,bridge_doubt_rooms,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_locked_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_is_in_window,bridge_item_state,bridge_active_room,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_read_elsewhere,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_cover_found,bridge_examine_beneath,bridge_retry_refused,bridge_cover_concerns_others,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_sent_again,bridge_with_sent,bridge_others_sent,bridge_sending,bridge_store_doubt,bridge_gather,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_may_be_sent,bridge_work_item,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_next_epoch,bridge_misses,bridge_stopped,bridge_leased,bridge_lease,bridge_release_locked,bridge_release,bridge_release_rooms,bridge_leased_one,bridge_read_one,bridge_lease_one,bridge_record_one,bridge_settle_forgotten,bridge_with_create,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_retry_failed,bridge_park,bridge_reconcile,bridge_attach,bridge_event_replaced,bridge_notice,bridge_pulled,bridge_hinted,bridge_answer_hints,bridge_tell_hints,bridge_mark_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_waits_as_conflict,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_lease_early,bridge_record_lease,bridge_doubt_rooms,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

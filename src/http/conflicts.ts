@@ -46,7 +46,8 @@ const conflictSchema = z
     kind: z.string().openapi({
       description:
         'fields: both sides changed them; deleted: deleted in Outlook, changed in the booking system; overlap: an event ' +
-        'at a reserved time; moved: the booking system moved the reservation away from another person’s meeting; refused: the ' +
+        'at a reserved time; moved: the booking system moved the reservation away from another person’s meeting, or a deleted event ' +
+        'was restored when its reservation had another one; refused: the ' +
         'booking system refuses the change; rejected: Outlook refuses it; orphan: an event with the extended properties of a ' +
         'reservation that is gone, or that is not known to be its own; free: another person’s meeting is shown as free',
     }),

@@ -33,7 +33,7 @@ import {
   waitingForTwin,
   type UnmappedEvent,
 } from './settlement/unmapped.ts';
-import { resultsOfDetached, takeOut } from './take-out.ts';
+import { mayWriteIn, readAgain, resultsOfDetached, takeBack, takeOut } from './take-out.ts';
 import type { createWriteBooking } from './write-booking.ts';
 
 /** Sent to the organiser: our errors and other reservations do not concern that person. */
@@ -116,7 +116,7 @@ async function decideAndCarryOut(
   const { db, outlook, window } = options;
   const { room, unmapped, event, item } = read;
   const candidates = await readCandidates(db, room, event, item, window);
-  const { inWindow, mappings, properties, revives, isCancelledDate, ownInstead } = candidates;
+  const { inWindow, mappings, properties, revives, isCancelledDate, ownInstead, returned } = candidates;
   const ownCreate = unrecordedCreateOf(room, event, properties, options.installationId());
   const isOwnCreate = ownCreate !== null;
   const remembered = isOwnCreate ? { ...event, remembered: event.properties! } : event;
@@ -134,11 +134,17 @@ async function decideAndCarryOut(
       isCancelledDate,
       hasTwin,
       isOwnCreate,
+      returned,
     },
-    { ...policyIn(room, options), followed: isFollowed(room), show: outlook.show },
+    {
+      ...policyIn(room, options),
+      followed: isFollowed(room),
+      mayWrite: mayWriteIn(room),
+      show: outlook.show,
+    },
   );
   if (action.do === 'import' && ownInstead !== null && !event.isOrganizer)
-    return ownInstead.meets && room.direction !== 'outlook_to_booking'
+    return ownInstead.meets && mayWriteIn(room)
       ? await giveMeetingBack(options, read, ownInstead, signal)
       : settle(atAnotherTime(read, ownInstead));
   const known = { found, named: properties.reservation?.item ?? null, ownCreate };
@@ -214,7 +220,7 @@ async function carryOut(
       return await takeOut(options, read, signal, {
         ...(action.isOwnCreate === true ? { ownCreate } : {}),
         // taken out without a person's choice
-        isCancelled: unmapped.resolution === null,
+        isCancelled: unmapped.resolution === null && action.unlessEdited !== true,
       });
     case 'flag':
       return settle(flagged(unmapped, event, action.conflict, action.message));
@@ -222,6 +228,10 @@ async function carryOut(
       return settle(waiting(unmapped, event, action.for));
     case 'wait-for-twin':
       return settle(waitingForTwin(unmapped, event, twinAgainMs));
+    case 'take-back':
+      return await takeBack(options, read, action.returned, signal);
+    case 'look-again':
+      return settle(readAgain(unmapped));
     case 'import':
       return await importEvent(options, read, named, action, signal);
   }

@@ -1,18 +1,22 @@
 /** Removal of an unmapped event from a room: ours is deleted, another organiser's meeting declined. */
+import { backOffMs } from '../../back-off.ts';
 import { Permanent } from '../../errors.ts';
-import { itemOf } from '../../event.ts';
-import { changedFields } from '../../item.ts';
-import { decideDetached } from '../decide/decide-unmapped.ts';
-import { attach, attachmentBack } from '../match/attach.ts';
-import { readDetachedReservation } from '../match/candidates.ts';
+import { itemOf, type OutlookEvent } from '../../event.ts';
+import { changedFields, type Item } from '../../item.ts';
+import { decideDetached, returnedTries } from '../decide/decide-unmapped.ts';
+import { attach, attachmentBack, attachmentReturned } from '../match/attach.ts';
+import { readDetachedReservation, type ReturnedRecord } from '../match/candidates.ts';
 import { listWindow, noteRemovals } from '../store/pull-store.ts';
 import { itemResults, type ItemResults } from './item-results.ts';
 import type { UnmappedContext } from './find-mapping.ts';
-import type { LeasedRoom } from '../store/work-list.ts';
+import { isFollowed, type LeasedRoom } from '../store/work-list.ts';
+import type { Settlement } from '../store/settle.ts';
+import type { Unmapped } from '../store/work-item.ts';
 import { isThere, readIfPossible, type ReadContext } from './read.ts';
 import {
   createTakenOut,
   dropped,
+  flagged,
   readLater,
   stillDetached,
   type UnmappedEvent,
@@ -66,6 +70,53 @@ export async function takeOut(
   return itemResults({ settlements: [dropped(unmapped, 'deleted', reason)] });
 }
 
+/** In a room that only takes changes from Outlook, a person chooses what is removed there. */
+export const mayWriteIn = ({ direction }: Pick<LeasedRoom, 'direction'>): boolean =>
+  direction !== 'outlook_to_booking';
+
+/** Read again soon, when something else is settled. */
+export const readAgain = (unmapped: Unmapped): Settlement =>
+  readLater(unmapped, backOffMs(unmapped.attempt, Math.random()));
+
+const showsOtherThan = (item: Item | null, event: OutlookEvent): boolean => {
+  const shows = itemOf(event.shows);
+  return shows === null || item === null || Object.keys(changedFields(item, shows)).length > 0;
+};
+
+/**
+ * Gives a reservation the event back that it had before, in place of the event that a create of ours made since. An edit of either
+ * one is not lost: that of the latter is followed first, and that of the former is decided about once the reservation has it.
+ * Throws as the calls do.
+ */
+export async function takeBack(
+  context: UnmappedContext,
+  { room, unmapped, event, item }: UnmappedEvent,
+  returned: ReturnedRecord,
+  signal: AbortSignal,
+): Promise<ItemResults> {
+  const { db } = context;
+  const reads = readsOf(context, room);
+  const now = await readIfPossible(event.id, reads, signal);
+  if (now === null || showsOtherThan(item, now)) return itemResults({ settlements: [readAgain(unmapped)] });
+  const present = await readIfPossible(returned.eventId!, reads, signal);
+  const isEdited = isFollowed(room) && present !== null && showsOtherThan(returned.outlookBase, present);
+  if (present?.type === 'seriesMaster' || isEdited) {
+    if (unmapped.attempt < returnedTries) return itemResults({ settlements: [readAgain(unmapped)] });
+    const { mapping, reservation } = returned;
+    const message = 'Its reservation has another event, which was edited in Outlook.';
+    const conflict = { kind: 'moved', mapping, reservation, outlook: item } as const;
+    return itemResults({ settlements: [flagged(unmapped, event, conflict, message)] });
+  }
+  // stored first: if the daemon ends here, the removal of our own event is not taken for a user's
+  const noted = await noteRemovals(db, room, [{ id: returned.mapping, revision: returned.revision }]);
+  if (!noted.has(returned.mapping)) return itemResults({ settlements: [readAgain(unmapped)] });
+  if (present !== null) await remove(present.id, reads, signal);
+  const attached = await attach(db, room, [
+    attachmentReturned({ ...returned, revision: returned.revision + 1 }, event),
+  ]);
+  return itemResults({ settlements: attached.size > 0 ? [] : [readAgain(unmapped)] });
+}
+
 const readsOf = ({ db, outlook, window }: UnmappedContext, room: LeasedRoom): ReadContext => ({
   room,
   outlook,
@@ -102,7 +153,8 @@ export async function resultsOfDetached(
     item,
     where,
     { booking, hasEvent: eventId !== null },
-    room.direction !== 'outlook_to_booking',
+    mayWriteIn(room),
+    event.isOrganizer,
   );
   if (action === 'unmapped') return null;
   if (action === 'take-out')
@@ -122,6 +174,7 @@ export async function resultsOfDetached(
       await remove(eventId, reads, signal);
     detached.revision += 1;
   }
-  const attached = await attach(db, room, [attachmentBack(detached, event)]);
+  const shown = event.isOrganizer ? context.outlook.show(detached.booking) : null;
+  const attached = await attach(db, room, [attachmentBack(detached, event, shown)]);
   return itemResults({ settlements: attached.size > 0 ? [] : [readLater(unmapped)] });
 }

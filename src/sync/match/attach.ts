@@ -8,6 +8,7 @@ import { callFunction } from '../../query.ts';
 import { agreementColumns, type Agreement } from '../store/agreement.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
 import { editedSinceCreate, type Created } from './edited-since-create.ts';
+import type { ReturnedRecord } from './candidates.ts';
 import type { MatchedBy, Match } from './match.ts';
 import type { UnmatchedEvent } from './open-mapping.ts';
 
@@ -102,7 +103,32 @@ export const attachmentTo = ({ type, id }: ReservationKey, event: UnmatchedEvent
 
 const isBusy = ({ shows }: UnmatchedEvent) => shows.is === 'occupied' && shows.tentative !== true;
 
-/** Returns a meeting to the reservation that was moved away from it; its times are then an edit in Outlook. */
+/** Returns an event to the reservation that had it before, with the last agreement on it: what differs since is merged. */
+export function attachmentReturned(
+  { mapping, revision, eventId, former }: ReturnedRecord,
+  event: UnmatchedEvent,
+): Attachment {
+  return {
+    id: mapping,
+    was: eventId,
+    revision,
+    eventId: event.id,
+    ...identityOf(event),
+    kept: false,
+    outlookBase: former!.outlookBase,
+    bookingBase: former!.bookingBase,
+    agreement: former!.agreement,
+    news: 'look',
+    lane: 0,
+    notCreated: true,
+    reason: 'it has returned, and takes the place of the event that was made meanwhile',
+  };
+}
+
+/**
+ * Returns a meeting to the reservation that was moved away from it; its times are then an edit in Outlook. `shown`: an event of the
+ * room itself, in which all that differs from this is an edit.
+ */
 export function attachmentBack(
   detached: {
     readonly id: number;
@@ -111,6 +137,7 @@ export function attachmentBack(
     readonly booking: Item;
   },
   event: UnmatchedEvent,
+  shown: Item | null,
 ): Attachment {
   const { booking } = detached;
   const { startsAt, endsAt, allDay } = booking;
@@ -121,7 +148,7 @@ export function attachmentBack(
     eventId: event.id,
     ...identityOf(event),
     kept: false,
-    outlookBase: { ...(itemOf(event.shows) ?? booking), startsAt, endsAt, allDay },
+    outlookBase: shown ?? { ...(itemOf(event.shows) ?? booking), startsAt, endsAt, allDay },
     bookingBase: booking,
     news: 'look',
     lane: 0,

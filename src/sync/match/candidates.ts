@@ -5,8 +5,10 @@ import type { BookedItem } from '../../appearance.ts';
 import type { Item, ReservationKey } from '../../item.ts';
 import { queryRow, queryRows } from '../../query.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
+import { goneAlready } from '../store/settle.ts';
 import { bookedState, mappedRows, type StoredMapping } from '../store/pull-store.ts';
 import type { ConflictNote, Whereabouts } from '../store/work-item.ts';
+import type { Agreement } from '../store/agreement.ts';
 
 export interface Candidates {
   readonly inWindow: boolean;
@@ -26,6 +28,38 @@ export interface Candidates {
     readonly meets: boolean;
   } | null;
   readonly properties: PropertiesRecord;
+  /** Null: it is not on record as the former event of a reservation. */
+  readonly returned: ReturnedRecord | null;
+}
+
+/** An event that a reservation had in this room before, according to its mapping, the log, or the table of meetings. */
+export interface ReturnedRecord {
+  readonly mapping: number;
+  readonly revision: number;
+  readonly reservation: ReservationKey;
+  /** Whether it is active, and in this room. */
+  readonly active: boolean;
+  readonly here: boolean;
+  /** The event that it has now; null: none. */
+  readonly eventId: string | null;
+  /** A create of ours made that event, which Outlook showed so at the last agreement. */
+  readonly isCreated: boolean;
+  readonly outlookBase: Item | null;
+  /** Both sides are equal, and nothing is reported of that event. */
+  readonly isSettled: boolean;
+  /** The deletion of this event was not ours. */
+  readonly wasLost: boolean;
+  /** The last agreement on this event; null: unknown. */
+  readonly former: FormerEvent | null;
+}
+
+/** The last agreement on an event that its mapping had before. */
+interface FormerEvent {
+  readonly agreement: Agreement['is'];
+  readonly bookingBase: BookedItem | null;
+  readonly outlookBase: Item | null;
+  /** The bridge removed it. */
+  readonly removed: boolean;
 }
 
 /** Our records about the reservation that an event's extended properties name. */
@@ -84,6 +118,44 @@ const revivedAs = (resource: string, event: string, uid: string, slot: string): 
      AND m.resource_id = ${resource} AND m.sync_status = 'cancelled' AND m.reservation_id IS NOT NULL AND last.action = 'booking-cancelled'
    ORDER BY last.outlook_event_id = ${event} DESC, m.id DESC LIMIT 1)`;
 
+/** SQL: see `Candidates.returned`. */
+const returnedAs = (
+  [resource, mailbox]: readonly [string, string],
+  event: string,
+  [type, id]: readonly [string, string],
+  [uid, slot]: readonly [string, string],
+): string => `
+  (SELECT jsonb_build_object('mapping', m.id, 'revision', m.revision,
+     'reservation', jsonb_build_object('type', m.reservation_type, 'id', m.reservation_id),
+     'active', coalesce(i.active, false), 'here', coalesce(i.here, false),
+     'eventId', CASE WHEN m.sync_status <> 'cancelled' THEN m.outlook_event_id END,
+     'isCreated', EXISTS (SELECT FROM bridge_log l WHERE l.outlook_event_id = m.outlook_event_id AND l.action = 'created'),
+     'outlookBase', m.outlook_base,
+     'isSettled', m.sync_status = 'synced' AND m.due_at IS NULL AND m.outlook_news IS NULL,
+     'wasLost', coalesce(f.one ->> 'status' <> 'cancelled' AND f.one -> 'removed' <> 'true', false)
+       OR EXISTS (SELECT FROM bridge_log l WHERE l.outlook_event_id = ${event} AND l.mapping_id = m.id AND l.action = 'deleted' AND l.reason = '${goneAlready}'),
+     'former', f.one)
+   FROM (
+     SELECT * FROM (
+       SELECT l.reservation_type AS type, l.reservation_id AS id, 1 AS rank, l.id AS at, true AS known FROM bridge_log l
+       WHERE l.outlook_event_id = ${event} AND l.resource_id = ${resource} AND l.reservation_id IS NOT NULL
+       UNION ALL
+       SELECT t.reservation_type, t.reservation_id, 2, 0, true FROM bridge_meetings t
+       WHERE t.ical_uid = ${uid} AND ${uid} <> '' AND t.original_start = coalesce(${slot}::timestamptz, '-infinity')
+       UNION ALL
+       SELECT ${type}, ${id}::bigint, 3, 0, false WHERE ${type} IS NOT NULL) k
+     ORDER BY rank, at DESC LIMIT 1) k
+   JOIN bridge_mappings m ON m.reservation_type = k.type AND m.reservation_id = k.id AND m.resource_id = ${resource} AND m.outlook_item_id = ${mailbox}
+   LEFT JOIN LATERAL (
+     SELECT o.one FROM jsonb_array_elements(m.former_events) o (one)
+     WHERE o.one ->> 'id' = ${event} OR o.one ->> 'iCalUId' = ${uid} AND ${uid} <> ''
+       AND (o.one ->> 'originalStart')::timestamptz IS NOT DISTINCT FROM ${slot}::timestamptz
+     ORDER BY o.one ->> 'id' = ${event} DESC LIMIT 1) f ON true
+   LEFT JOIN LATERAL (
+     SELECT bool_or(v.active) AS active, bool_or(v.resource_id = ${resource} AND v.active) AS here FROM bridge_items v
+     WHERE v.reservation_type = m.reservation_type AND v.reservation_id = m.reservation_id OFFSET 0) i ON true
+   WHERE m.outlook_event_id IS DISTINCT FROM ${event} AND (k.known OR f.one IS NOT NULL))`;
+
 /** SQL: see `Candidates`. */
 const ownInsteadAs = (
   resource: string,
@@ -112,7 +184,8 @@ export async function readCandidates(
   window: Window,
 ): Promise<Candidates> {
   const rows = await queryRows<
-    PropertiesRecord & Pick<Candidates, 'inWindow' | 'revives' | 'isCancelledDate' | 'ownInstead'>
+    PropertiesRecord &
+      Pick<Candidates, 'inWindow' | 'revives' | 'isCancelledDate' | 'ownInstead' | 'returned'>
   >(db, {
     name: 'read_candidates',
     text: `
@@ -127,7 +200,8 @@ export async function readCandidates(
         ${revivedAs('$1', '$4', '$9', '$10')} AS revives,
         EXISTS (SELECT FROM bridge_mappings m WHERE m.resource_id = $1 AND m.outlook_item_id = $11 AND m.outlook_event_id = $12
           AND m.sync_status = 'cancelled' AND NOT m.present AND m.starts_at = $5 AND m.ends_at = $6) AS "isCancelledDate",
-        ${ownInsteadAs('$1', '$9', '$10', '$5', '$6')} AS "ownInstead"
+        ${ownInsteadAs('$1', '$9', '$10', '$5', '$6')} AS "ownInstead",
+        ${returnedAs(['$1', '$11'], '$4', ['$2', '$3'], ['$9', '$10'])} AS returned
       FROM bridge_window($7, $8) w`,
     values: [
       room.resourceId,
@@ -144,7 +218,7 @@ export async function readCandidates(
       event.seriesMasterId,
     ],
   });
-  const { inWindow, revives, isCancelledDate, ownInstead, ...properties } = rows[0]!;
+  const { inWindow, revives, isCancelledDate, ownInstead, returned, ...properties } = rows[0]!;
   const mappings = await queryRows<StoredMapping>(db, {
     name: 'candidates_of',
     text: `${mappedRows}
@@ -167,7 +241,7 @@ export async function readCandidates(
       item.endsAt,
     ],
   });
-  return { inWindow, mappings, properties, revives, isCancelledDate, ownInstead };
+  return { inWindow, mappings, properties, revives, isCancelledDate, ownInstead, returned };
 }
 
 /** The reservation of a detached meeting. */

@@ -43,6 +43,9 @@ export interface BookingMerge {
 }
 type Change = Partial<Pick<Settlement, 'action' | 'reason' | 'dueInMs'>>;
 
+/** The reason of a settlement: Outlook did not have the event of an ended reservation any more. The queries about an event read it. */
+export const goneAlready = 'its event was gone already';
+
 /** The outcome of the work on one mapping. */
 export interface Settlement {
   readonly id: number;

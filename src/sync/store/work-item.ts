@@ -92,7 +92,7 @@ export type EventIntent = 'remove' | 'renew' | 'remove_again' | 'keep';
 
 /**
  * Why an item waits for a person. fields: both sides changed them; deleted: one side deleted, the other changed; overlap: the time
- * of an event is taken; moved: the booking system moved the reservation (`mapping`) away from another organiser's meeting;
+ * of an event is taken; moved: the booking system moved the reservation (`mapping`) away from another organiser's meeting, or the event was restored when that one had another;
  * refused: the booking system refuses the change; rejected: Outlook does; orphan: the event has the extended properties of a
  * reservation that does not exist, or that is not known to be its own; free: another organiser's meeting is shown as
  * free; gone: held by the brake.

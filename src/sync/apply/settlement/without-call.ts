@@ -2,7 +2,7 @@
 import { isGivenBack, occupying } from '../../../event.ts';
 import type { Item } from '../../../item.ts';
 import { never } from '../../store/agreement.ts';
-import type { Settlement } from '../../store/settle.ts';
+import { goneAlready, type Settlement } from '../../store/settle.ts';
 import { awaitingHint, unreadableEventHint, waitFields } from '../../store/waits.ts';
 import { agreedNow, eventOf, isAwaiting, shownOf, type Decision } from '../decision.ts';
 import { asked, openFields } from './conflict.ts';
@@ -73,7 +73,7 @@ function cancelled(decision: Decision): Settlement {
     ...(was && mapped.intent === 'keep' ? { intent: 'keep' } : { outlookBase: null }),
     agreement: certainAgreement(decision),
     generation: was ? mapped.generation : mapped.generation + 1,
-    reason: was ? null : 'its event was gone already',
+    reason: was ? null : goneAlready,
     ...broughtBack(decision),
   });
 }
