@@ -1,7 +1,15 @@
 /** Writes into room calendars, singly or in batches, with the result of each. */
 import { messageOf, Retryable } from '../errors.ts';
 import { sendBatched, sendOne, type BatchAnswer } from './batch.ts';
-import { itemOf, type Mailbox, type OutlookEvent, type Write, type WriteAnswer } from '../event.ts';
+import {
+  createdWithinMs,
+  itemOf,
+  sinceCreationMs,
+  type Mailbox,
+  type OutlookEvent,
+  type Write,
+  type WriteAnswer,
+} from '../event.ts';
 import { isGone, isTaken, type Answer } from './failure.ts';
 import { touchesTimes, type ItemChange } from '../item.ts';
 import { meetingOf, membersOf, propertiesOf, textOf, type Format, type GraphEventBody } from './format.ts';
@@ -20,6 +28,9 @@ export interface WriteOptions {
 
 /** Minimum and maximum difference of zone rules; any other difference is an edit. */
 const shiftMs = { least: 900_000, most: 7_200_000 };
+
+/** Graph's time of a request is known to a second, and its servers' clocks may differ by as much. */
+const timeKnownToMs = 2_000;
 
 export function createWrite({ http, format, narrow, batchSize }: WriteOptions) {
   const send = (calls: readonly Call[], signal: AbortSignal): Promise<BatchAnswer[]> =>
@@ -42,17 +53,20 @@ export function createWrite({ http, format, narrow, batchSize }: WriteOptions) {
 
   /**
    * Exchange's rules of a zone may be older than ours; then a time written as wall clock lands an hour off. The answer
-   * shows it: such an event gets its times in UTC.
+   * shows it: such an event gets its times in UTC. `requestedAt`: Graph's time before the request, in milliseconds.
    */
   async function inUtcIfMoved(
     room: Mailbox,
     write: Write,
     written: WriteAnswer,
+    requestedAt: number,
     signal: AbortSignal,
   ): Promise<WriteAnswer> {
     if (write.do === 'remove' || written.outcome !== 'written' || written.event === null) return written;
     const { event } = written;
     if (!isMoved(write, event, format)) return written;
+    // the event of an earlier create: a person may have moved it
+    if (write.do === 'create' && !isMadeSince(event, requestedAt)) return written;
     const whole = write.do === 'create' ? write.item : write.whole;
     const call = patchOf(room, event.id, JSON.stringify(format.timesInUtc(whole)));
     const answer = await sendOne(http, call, signal);
@@ -88,7 +102,9 @@ export function createWrite({ http, format, narrow, batchSize }: WriteOptions) {
       if (one instanceof Error) return [];
       return [writes[at]!.isBackfill === true ? { ...one, lane: 'bulk' } : one];
     });
+    const startedAt = performance.now();
     const answers = await send(calls, signal);
+    const requestedAt = http.now() - (performance.now() - startedAt);
     let next = 0;
     return Promise.all(
       writes.map(async (one, index) => {
@@ -96,7 +112,8 @@ export function createWrite({ http, format, narrow, batchSize }: WriteOptions) {
         if (call instanceof Error)
           return { acceptedAt: performance.now(), callMs: 0, outcome: 'failed', error: call } as const;
         const answer = answers[next++]!;
-        const written = await inUtcIfMoved(room, one, writtenOf(one, call, answer, http, format), signal);
+        const answered = writtenOf(one, call, answer, http, format);
+        const written = await inUtcIfMoved(room, one, answered, requestedAt, signal);
         return written.outcome === 'failed'
           ? { ...written, error: await narrow(written.error, room, signal) }
           : written;
@@ -223,6 +240,11 @@ function existingIdOf(answer: Answer): string | null {
   const body = membersOf(answer.body);
   return textOf(membersOf(body.error)['@event.existingEventId']) ?? textOf(body['@event.existingEventId']);
 }
+
+/** Whether this create made the event, and it was not changed since. */
+const isMadeSince = (event: OutlookEvent, requestedAt: number): boolean =>
+  event.createdAt === null ||
+  (Date.parse(event.createdAt) > requestedAt - timeKnownToMs && !(sinceCreationMs(event) > createdWithinMs));
 
 function isMoved(write: Exclude<Write, { do: 'remove' }>, event: OutlookEvent, format: Format): boolean {
   const item = itemOf(event.shows);

@@ -107,6 +107,28 @@ describe('a create', () => {
     expect(told.asked.length).toBe(2);
   });
 
+  test.each([
+    ['was made before', 5_000, 5_000],
+    ['was changed since', 0, 1_500],
+  ])(
+    'which gets the event of an earlier one, that %s, does not correct its time',
+    async (_, agoMs, editedAfterMs) => {
+      const createdAt = Date.now() - agoMs;
+      await using told = await openTold((): Told => ({
+        status: 201,
+        body: answeredEvent({
+          createdDateTime: new Date(createdAt).toISOString(),
+          lastModifiedDateTime: new Date(createdAt + editedAfterMs).toISOString(),
+          start: { dateTime: '2026-12-01T09:00:00.0000000', timeZone: 'UTC' },
+          end: { dateTime: '2026-12-01T10:00:00.0000000', timeZone: 'UTC' },
+        }),
+      }));
+      const [written] = await told.outlook.write(hall, [create(1)], always);
+      expect(eventOf(written)).toMatchObject({ shows: { item: { startsAt: '2026-12-01T09:00:00Z' } } });
+      expect(told.asked.length).toBe(1);
+    },
+  );
+
   test('whose time could not be corrected may have been executed', async () => {
     await using told = await openTold(({ method }): Told => {
       if (method === 'PATCH') return { status: 429, headers: { 'retry-after': '5' } };

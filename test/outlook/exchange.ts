@@ -8,8 +8,8 @@ export function answeredEvent(members: object): Record<string, unknown> {
   return {
     '@odata.etag': 'W/"ZlnW4RIAV06KYYwlrfNZvQAALfZeRQ=="',
     id: 'AAMkAGI1AAAt9AHjAAA=',
-    createdDateTime: '2026-04-15T03:00:50.7579581Z',
-    lastModifiedDateTime: '2026-04-15T03:00:51.245372Z',
+    createdDateTime: new Date().toISOString(),
+    lastModifiedDateTime: new Date().toISOString(),
     iCalUId: '040000008200E0',
     subject: 'A meeting',
     sensitivity: 'normal',

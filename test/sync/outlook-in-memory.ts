@@ -62,6 +62,7 @@ export function createOutlookInMemory() {
       ) => DeltaAnswer | null)
     | null = null;
   let once: (() => Promise<void>) | null = null;
+  let namesTaken = true;
   let onceRead: (() => Promise<void>) | null = null;
   let onceListed: (() => Promise<void>) | null = null;
   let failing: ((write: Write, apply: () => OutlookEvent | null) => WriteAnswer | null) | null = null;
@@ -121,7 +122,8 @@ export function createOutlookInMemory() {
       const made = earlier === undefined ? undefined : events.get(earlier.id);
       if (made !== undefined && sameItem(earlier!.item, write.item))
         return { ...stamp, outcome: 'written', event: made };
-      if (earlier !== undefined) return { ...stamp, outcome: 'taken', existingId: earlier.id };
+      if (earlier !== undefined)
+        return { ...stamp, outcome: 'taken', existingId: namesTaken ? earlier.id : null };
       const event = {
         ...put(mailbox, rewrite(write.item), write.properties),
         transactionId: write.transactionId,
@@ -382,6 +384,10 @@ export function createOutlookInMemory() {
       onceListed = what;
     },
     /** The next search by properties fails so. */
+    /** A refusal of an idempotency key that was used before names no event. */
+    hideTaken: () => {
+      namesTaken = false;
+    },
     blindOnce: (error: Error) => {
       blind = error;
     },

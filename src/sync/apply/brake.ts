@@ -99,7 +99,7 @@ export function createBrake({ db, brake, tell, unseen = { removing: 0, synced: 0
   return async function holdBack(room: LeasedRoom, decisions: readonly Decision[]): Promise<Braked> {
     // an event that was found, or found to be gone, just now is stored first, so that it is counted, or that edits of it are followed
     const found = decisions.filter(
-      (one) => (removesWithoutRows(one) && one.mapped.eventId === null) || one.created != null,
+      (one) => (removesWithoutRows(one) && one.mapped.eventId === null) || one.edited != null,
     );
     const gone = decisions.filter((one) => hasDisappeared(one) && one.mapped.news !== 'gone');
     const counted = decisions.filter((one) => !found.includes(one) && !gone.includes(one));
@@ -125,7 +125,7 @@ const hasDisappeared = (decision: Decision) =>
 const removesWithoutRows = ({ action, mapped: { active, elsewhere } }: Decision) =>
   active === null && !elsewhere && (action.do === 'remove' || action.do === 'decline');
 
-const foundFirst = (decision: Decision) => adopted(decision, decision.adopted!, decision.created ?? null);
+const foundFirst = (decision: Decision) => adopted(decision, decision.adopted!, decision.edited ?? null);
 
 /** A person chose that this reservation is cancelled, about this loss of its event. */
 const isChosen = ({ action, mapped, adopted, seen }: Decision) =>

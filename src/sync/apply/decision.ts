@@ -2,7 +2,7 @@
 import type { BookedItem, LastAgreed } from '../../appearance.ts';
 import { changedFields, itemFields, sameItem, touchesTimes, type Item, type ItemChange } from '../../item.ts';
 import { changing, decide, type Action, type Choice, type Wanted } from '../decide/decide.ts';
-import { editedSinceCreate, type Created } from '../match/edited-since-create.ts';
+import { sinceCreate, type Created } from '../match/since-create.ts';
 import { agreedOn, agreementOn, never, type Agreement } from '../store/agreement.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
 import type { Mapped, WorkItem } from '../store/work-item.ts';
@@ -23,7 +23,7 @@ export interface Decision {
   /** An event that was found for the mapping, which did not have it. */
   readonly adopted: OutlookEvent | null;
   /** It was edited in Outlook since a create of ours made it: it is stored first, and then decided about like any other event. */
-  readonly created?: Created | null;
+  readonly edited?: Created | null;
   readonly seen: Seen;
   /** The booking system is followed in this room. */
   readonly followsBooking: boolean;
@@ -54,13 +54,18 @@ export function decisionOn(
     action: renaming(known, action, wanted),
     wanted,
     adopted,
-    created: adopted === null || mapped.eventId !== null ? null : createdBefore(mapped, adopted, context),
+    edited: adopted === null || mapped.eventId !== null ? null : editedBefore(mapped, adopted, context),
     seen,
     followsBooking: direction !== 'outlook_to_booking',
   };
 }
 
-/** See `editedSinceCreate`; null also if edits are not followed. */
+function editedBefore(mapped: Mapped, event: OutlookEvent, context: DecisionContext): Created | null {
+  const created = createdBefore(mapped, event, context);
+  return created?.isEdited === true ? created : null;
+}
+
+/** See `sinceCreate`; null also if edits are not followed. */
 export const createdBefore = (
   { reservation, generation, createdAt: since, iCalUId, sent, recorded, booking }: Mapped,
   event: OutlookEvent,
@@ -68,7 +73,7 @@ export const createdBefore = (
 ): Created | null =>
   room.direction !== 'both'
     ? null
-    : editedSinceCreate(
+    : sinceCreate(
         event,
         {
           reservation,

@@ -243,11 +243,10 @@ async function takenKey(
     itemOf(event.shows) !== null && ownCreateOf(event, creates, installationId) !== null;
   try {
     const named = existingId === null ? null : await outlook.read(room, existingId, signal);
-    const found = named === null ? [] : [named];
+    const own = (found: readonly OutlookEvent[]) =>
+      found.find(isOurs) ?? ownEvent(mapped, found, outlook.show);
     const event =
-      found.find(isOurs) ??
-      ownEvent(mapped, found, outlook.show) ??
-      ownEvent(mapped, await outlook.find(room, mapped.reservation, signal), outlook.show);
+      (named === null ? null : own([named])) ?? own(await outlook.find(room, mapped.reservation, signal));
     return event === null
       ? keyUsedUp(decision)
       : adopted(decision, event, createdBefore(mapped, event, context));

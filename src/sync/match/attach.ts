@@ -7,7 +7,7 @@ import type { Item, ReservationKey } from '../../item.ts';
 import { callFunction } from '../../query.ts';
 import { agreementColumns, type Agreement } from '../store/agreement.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
-import { editedSinceCreate, type Created } from './edited-since-create.ts';
+import { sinceCreate, type Created } from './since-create.ts';
 import type { ReturnedRecord } from './candidates.ts';
 import type { MatchedBy, Match } from './match.ts';
 import type { UnmatchedEvent } from './open-mapping.ts';
@@ -64,14 +64,14 @@ export function attachmentOf(
     bookingBase: null,
     ...(created === null ? {} : agreementColumns(created.agreement)),
     // read what was kept or edited, and what is not shown as busy
-    news: kept || created !== null || !isBusy(event) ? 'look' : null,
+    news: kept || created?.isEdited === true || !isBusy(event) ? 'look' : null,
     lane: how.lane ?? 0,
     notCreated: by !== 'record' && by !== 'properties',
     reason: reasons[by],
   };
 }
 
-/** See `editedSinceCreate`. */
+/** See `sinceCreate`. */
 export function createdOf(
   { mapping, event }: Match<OutlookEvent>,
   { resourceId }: Pick<LeasedRoom, 'resourceId'>,
@@ -81,7 +81,7 @@ export function createdOf(
   const { create, reservation, iCalUId } = mapping;
   if (create?.sent == null) return null;
   const sent = { ...create, sent: create.sent, reservation, resourceId, iCalUId };
-  return editedSinceCreate(event, sent, show, installationId);
+  return sinceCreate(event, sent, show, installationId);
 }
 
 /** The event of a reservation that has no mapping in this room. */

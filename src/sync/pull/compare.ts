@@ -2,7 +2,7 @@
 import { identityOf, invitedBy, isGivenBack, itemOf, occupying, type OutlookEvent } from '../../event.ts';
 import { sameItem, type Item, type ReservationKey } from '../../item.ts';
 import { attachmentOf, type Attachment } from '../match/attach.ts';
-import type { Created } from '../match/edited-since-create.ts';
+import type { Created } from '../match/since-create.ts';
 import { match, type Match } from '../match/match.ts';
 import { openMappingOf } from '../match/open-mapping.ts';
 import { isUnmappedRow } from '../match/reunite.ts';

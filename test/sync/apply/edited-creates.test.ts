@@ -24,6 +24,20 @@ async function edited(w: Rooms, end: End, edit: Partial<Item>, booking: () => Pr
   return event!;
 }
 
+/** The daemon gives the event to its reservation and is killed before the settlement. */
+async function foundOnly(w: Rooms): Promise<void> {
+  await w.db
+    .query(`CREATE FUNCTION killed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'killed'; END $$;
+    CREATE TRIGGER killed BEFORE UPDATE ON bridge_mappings FOR EACH ROW WHEN (NEW.sync_status <> 'pending') EXECUTE FUNCTION killed()`);
+  await w.notify(101);
+  for (const taken of (await w.take()).rooms) await w.drainOne(taken).catch(() => undefined);
+  await w.die();
+  await w.db.query('DROP TRIGGER killed ON bridge_mappings; DROP FUNCTION killed()');
+  expect(await w.db.query('SELECT sync_status, outlook_event_id FROM bridge_mappings')).toEqual([
+    { sync_status: 'pending', outlook_event_id: w.outlook.in(room)[0]!.id },
+  ]);
+}
+
 const edits: Readonly<Record<string, Partial<Item>>> = {
   'another title': { title: 'Quartet' },
   'a text': { description: 'Bring chairs' },
@@ -62,6 +76,26 @@ describe.each(policies)('with CONFLICT_POLICY %s', (conflict) => {
       await heard(w);
       await tryAgain(w);
       await expectOnce(w, { title: 'Orchestra', description: 'Bring chairs' });
+    });
+
+    test('a person gives it another time and the clerk another title, and Graph names no event: both are kept', async () => {
+      await using w = await open({ conflict });
+      w.outlook.hideTaken();
+      const time = { startsAt: at(4, '10:00'), endsAt: at(4, '12:00') };
+      await edited(w, end, time);
+      await retitle(w, 'Orchestra');
+      await tryAgain(w);
+      await expectOnce(w, { ...time, title: 'Orchestra' });
+    });
+
+    test('it is found, and then a person gives it another time: that is followed', async () => {
+      await using w = await open({ conflict });
+      await ends[end](w, book(w));
+      await foundOnly(w);
+      const time = { startsAt: at(4, '10:00'), endsAt: at(4, '12:00') };
+      w.outlook.edit(w.outlook.in(room)[0]!.id, time);
+      await heard(w);
+      await expectOnce(w, time);
     });
 
     test('a person and then the clerk give it another title: the policy decides', async () => {

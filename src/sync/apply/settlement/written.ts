@@ -1,7 +1,7 @@
 /** Settlements of writes to Outlook. */
 import { itemOf, occupying, type OutlookEvent } from '../../../event.ts';
 import { fieldsInWords, sameItem, type Item } from '../../../item.ts';
-import { editedFields, type Created } from '../../match/edited-since-create.ts';
+import { editedFields, type Created } from '../../match/since-create.ts';
 import { never } from '../../store/agreement.ts';
 import type { Settlement } from '../../store/settle.ts';
 import { agreedBut, agreedNow, eventOf, pick, shownOf, type Decision } from '../decision.ts';
@@ -117,7 +117,10 @@ export const keyUsedUp = (decision: Decision): Settlement =>
     reason: 'its idempotency key was used up',
   });
 
-/** The event of an earlier create is found: only what differs from it is written. `created`: it was edited in Outlook meanwhile. */
+/**
+ * The event of an earlier create is found. `created`: what is known of it, so that edits in Outlook are followed; null: what differs from
+ * the reservation is written.
+ */
 export const adopted = (decision: Decision, event: OutlookEvent, created: Created | null): Settlement =>
   keep(decision, 'adopted', {
     ...replaced(decision),
@@ -126,6 +129,7 @@ export const adopted = (decision: Decision, event: OutlookEvent, created: Create
     outlookBase: itemOf(event.shows),
     agreement: never,
     news: null,
-    ...(created === null ? {} : { ...created, news: 'look' }),
+    ...(created === null ? {} : { outlookBase: created.outlookBase, agreement: created.agreement }),
+    ...(created?.isEdited === true ? { news: 'look' } : {}),
     dueInMs: 0,
   });

@@ -1,4 +1,4 @@
-/** Edits of an event that a create of ours made, before the event was found: the answer of the create was lost. Pure. */
+/** What is known of an event that a create of ours made and whose answer was lost: its edits are told from what was sent. Pure. */
 import type { BookedItem } from '../../appearance.ts';
 import { createdWithinMs, sinceCreationMs, standing, type OutlookEvent } from '../../event.ts';
 import { changedFields, itemFields, type Item } from '../../item.ts';
@@ -15,17 +15,19 @@ export interface SentCreate extends Create {
   readonly sent: readonly BookedItem[];
 }
 
-/** The last agreement, which is what was sent: a difference of the event is an edit in Outlook. */
+/** The last agreement, which is what was sent: what the event shows differently, now or later, is an edit in Outlook. */
 export interface Created {
   readonly outlookBase: Item;
   readonly agreement: Agreement;
+  /** It shows an edit already. */
+  readonly isEdited: boolean;
 }
 
 /**
- * Null: the event was not edited, or it is not certain that this create made it. A field is edited if none of the states that may have
- * been sent shows it so. The agreement has the fields that are the same in all of these states: which one was sent is unknown.
+ * Null: it is not certain that this create made the event. A field is edited if none of the states that may have been sent shows it so.
+ * The agreement has the fields that are the same in all of these states: which one was sent is unknown.
  */
-export function editedSinceCreate(
+export function sinceCreate(
   event: OutlookEvent,
   { reservation, resourceId, generation, since, iCalUId, sent }: SentCreate,
   show: (item: BookedItem) => Item,
@@ -39,11 +41,11 @@ export function editedSinceCreate(
   if (isFormer || ownCreateOf(event, creates, installationId) === null) return null;
   const asSent = sent.map((state) => show(state));
   const edited = editedFields(asSent, shows, event);
-  if (edited.length === 0) return null;
   const last = asSent.at(-1)!;
   return {
     outlookBase: { ...shows, ...Object.fromEntries(edited.map((field) => [field, last[field]])) },
     agreement: commonOf(sent),
+    isEdited: edited.length > 0,
   };
 }
 
@@ -73,11 +75,11 @@ export function editedFields(sent: readonly Item[], shows: Item, event: OutlookE
 
 /**
  * Whether Exchange may have made the shown texts of the sent ones: it empties them, cuts them, adds to them, and replaces the title
- * by the organiser's name (Set-CalendarProcessing: DeleteSubject, AddOrganizerToSubject, DeleteComments).
+ * by the organiser's name (Set-CalendarProcessing: DeleteSubject, AddOrganizerToSubject, DeleteComments). It writes no text of its own.
  */
 function isRewriting(sent: Item, shows: Item, organizer: string): boolean {
   const keeps = (before: string, after: string) =>
-    after.includes(before) || before.startsWith(after) || after === lettersOf(organizer);
+    (before !== '' && after.includes(before)) || before.startsWith(after) || after === lettersOf(organizer);
   return (
     keeps(lettersOf(sent.title), lettersOf(shows.title)) &&
     keeps(lettersOf(sent.description), lettersOf(shows.description))
