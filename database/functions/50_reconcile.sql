@@ -69,7 +69,9 @@ BEGIN
         CROSS JOIN LATERAL (SELECT coalesce(w.reservation_type, e.reservation_type) AS reservation_type, coalesce(w.active, e.active) AS active,
           coalesce(w.starts_at, e.starts_at) AS starts_at, coalesce(w.ends_at, e.ends_at) AS ends_at,
           coalesce(w.priority_level, e.priority_level) AS priority_level, coalesce(w.state, e.state) AS state) i
-        WHERE m.resource_id = room.resource_id AND m.reservation_id IS NOT NULL AND m.due_at IS NULL
+        WHERE m.resource_id = room.resource_id AND m.reservation_id IS NOT NULL
+          -- a row that could not be read waits for its next try, and can be read now
+          AND (m.due_at IS NULL OR m.sync_status = 'error' AND m.due_at > clock_timestamp())
           AND (unreadable IS NULL OR NOT concat(m.reservation_type, '/', m.reservation_id) = ANY (unreadable))
           AND (w.reservation_type IS NOT NULL OR m.ends_at > opens AND m.starts_at < closes)
           AND CASE WHEN i.reservation_type IS NULL THEN m.sync_status NOT IN ('cancelled', 'imported')
@@ -138,11 +140,11 @@ BEGIN
                             WHERE i.reservation_type = d.reservation_type AND i.reservation_id = d.reservation_id
                               AND i.resource_id = room.resource_id OFFSET 0) v
         WHERE d.id = ANY (differing)) i
-  WHERE m.id = i.id AND m.due_at IS NULL;
+  WHERE m.id = i.id AND (m.due_at IS NULL OR m.sync_status = 'error');
   GET DIAGNOSTICS changed = ROW_COUNT;
   UPDATE bridge_mappings m
   SET present = false, due_at = now(), lane = 1, attempt = 0, revision = m.revision + 1, updated_at = now()
-  WHERE m.id = ANY (missing) AND m.due_at IS NULL;
+  WHERE m.id = ANY (missing) AND (m.due_at IS NULL OR m.sync_status = 'error');
   GET DIAGNOSTICS gone = ROW_COUNT;
   -- shadowed without cover, or shown although covered
   UPDATE bridge_mappings m SET due_at = now(), lane = 1, attempt = 0, revision = m.revision + 1
