@@ -4110,6 +4110,9 @@ BEGIN
   IF settled ? 'written' AND NOT settled ? 'merge' THEN
     settled := bridge_with_merge(settled, what);
   END IF;
+  IF what = 'change' AND settled ? 'merge' THEN
+    settled := jsonb_set(settled, '{merge,before}', expected);
+  END IF;
   settlements := jsonb_build_array(bridge_merged(settled || jsonb_build_object('revision', m.revision + 1), how, stored, place.seen));
   answer := jsonb_build_object('reservationType', kind, 'reservationId', id_, 'joined', coalesce(how = 'joined', false));
 END $write$;
@@ -4118,6 +4121,8 @@ END $write$;
 -- (src/sync/apply/settlement/booked.ts builds them and gives the reasons):
 --   * the agreement is the present state of the reservation (`seen`), without the fields in `unagreed`, with the values in `kept`, and
 --     without the fields in `written` whose keys are not `stored` (NULL: all are stored);
+--   * nor the other fields that differ from the state `before`: a trigger of the booking system changed them as well, so they are written
+--     to Outlook;
 --   * `partly` is added if the agreement differs from `seen`; `lostReason`, followed by the fields that are not stored, is the reason
 --     if there are any; the value under the name `how` (imported, joined, revived) is added.
 -- A meeting that joined a reservation at another time was moved in Outlook: its time is stored as an edit, and the event is read again,
@@ -4127,7 +4132,11 @@ LANGUAGE plpgsql STABLE AS $merged$
 DECLARE
   merge constant jsonb := settled -> 'merge';
   lost constant text[] := ARRAY(SELECT w.field FROM jsonb_to_recordset(merge -> 'written') AS w (field text, key text) WHERE NOT w.key = ANY (stored));
-  base constant jsonb := (seen - ARRAY(SELECT jsonb_array_elements_text(merge -> 'unagreed')) || (merge -> 'kept')) - lost;
+  also_changed constant text[] := ARRAY(
+    SELECT k FROM jsonb_object_keys(seen) k
+    WHERE k <> 'as' AND merge #> ARRAY['before', k] IS DISTINCT FROM seen -> k AND merge ? 'before'
+      AND NOT EXISTS (SELECT FROM jsonb_to_recordset(merge -> 'written') AS w (field text) WHERE w.field = k));
+  base constant jsonb := (seen - ARRAY(SELECT jsonb_array_elements_text(merge -> 'unagreed')) || (merge -> 'kept')) - lost - also_changed;
 BEGIN
   IF merge IS NULL THEN
     RETURN settled;
@@ -4577,7 +4586,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'a9dfcdb1fac92a16f54d2cda4218a4170e35deb3b0c7c046283388e4c6ef206a ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', 'a45c346df6fff8319bfd9deb844d39163a59257747a8baab1be84d4caa67543b ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
