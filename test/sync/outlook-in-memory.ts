@@ -63,6 +63,7 @@ export function createOutlookInMemory() {
     | null = null;
   let once: (() => Promise<void>) | null = null;
   let namesTaken = true;
+  let unreadableSeries: Error | null = null;
   let onceRead: (() => Promise<void>) | null = null;
   let onceListed: (() => Promise<void>) | null = null;
   let failing: ((write: Write, apply: () => OutlookEvent | null) => WriteAnswer | null) | null = null;
@@ -218,6 +219,7 @@ export function createOutlookInMemory() {
       await first?.();
     },
     series: async (room, masterId) => {
+      if (unreadableSeries !== null) throw unreadableSeries;
       const found = [...events.values()].filter(
         (e) => e.mailbox === boxOf(room) && e.seriesMasterId === masterId,
       );
@@ -370,6 +372,10 @@ export function createOutlookInMemory() {
     /** A listing of the calendar meets this; null lets it through. */
     failList: (error: Error | null) => {
       listing = error;
+    },
+    /** A read of a series meets this; null lets it through. */
+    failSeries: (error: Error | null) => {
+      unreadableSeries = error;
     },
     /** Happens while the next batch is on its way. */
     meanwhile: (what: () => Promise<void>) => {

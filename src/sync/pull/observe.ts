@@ -11,6 +11,7 @@ import type { OwnWrites } from '../own-writes.ts';
 import { unreadRow } from '../store/observed.ts';
 import {
   knownEvents,
+  scanAgain,
   type Observed,
   type ObservedEvent,
   type Span,
@@ -40,8 +41,13 @@ export interface PullContext {
 
 /** Maximum number of series read for one page of changes. */
 const seriesMost = 200;
+/** Until the full scan for a series that was reported and not read: its rows do not name all of its dates, and are not reported again. */
+const scanMs = 5_000;
 
-/** What the rows of a page mean for the mappings. The events of a series are kept for the decision about them. */
+/**
+ * What the rows of a page mean for the mappings. The events of a series are kept for the decision about them. If a series is not read, a
+ * full scan of the room is requested.
+ */
 export async function observe(
   { db, outlook }: PullContext,
   room: LeasedRoom,
@@ -54,21 +60,19 @@ export async function observe(
   const masters = [...new Set([...page.rows.flatMap(masterOf), ...gone.map((one) => one.seriesMasterId!)])];
   const series = new Map<string, OutlookEvent[]>();
   const rows = [...page.rows];
-  /** A series that was made one event again. */
-  const singleOf = async (master: string): Promise<readonly DeltaRow[]> => {
-    const event = await unlessItemFails(() => outlook.readUndated(room, master, signal), null);
-    return event?.type === 'singleInstance'
-      ? [{ id: event.id, type: event.type, seriesMasterId: null, event }]
-      : [];
+  /** Its instances; none: the series is gone, or was made one event again, whose row this adds. */
+  const readSeries = async (master: string): Promise<OutlookEvent[]> => {
+    const found = (await outlook.series(room, master, span.from, span.to, signal)) ?? [];
+    const event = found.length === 0 ? await outlook.readUndated(room, master, signal) : null;
+    if (event?.type === 'singleInstance')
+      rows.push({ id: event.id, type: event.type, seriesMasterId: null, event });
+    return found;
   };
-  // a series beyond the limit is read when it changes next, or by the next full scan
   for (const master of masters.slice(0, seriesMost)) {
-    const read = () => outlook.series(room, master, span.from, span.to, signal);
-    // no instances: the series is gone. One that cannot be read now is represented by its own rows
-    const found = await unlessItemFails(read, 'unreadable');
-    if (found !== 'unreadable') series.set(master, found ?? []);
-    if (found !== 'unreadable' && (found ?? []).length === 0) rows.push(...(await singleOf(master)));
+    const found = await unlessItemFails(() => readSeries(master), null);
+    if (found !== null) series.set(master, found);
   }
+  if (series.size < masters.length) await scanAgain(db, room, scanMs);
   const instances = [...series.values()].flat();
   for (const event of instances) outlook.keep(room, event);
   const listed = new Set(instances.map(({ id }) => id));

@@ -1,0 +1,59 @@
+/** A series that was reported and cannot be read: its rows do not name all of its dates. */
+import { expect, test } from 'vitest';
+import { Permanent, Retryable } from '../../../src/errors.ts';
+import { at, dinner, heard, open, room, type Rooms } from '../two-way-world.ts';
+
+/** The dates of a series, and their reservations. */
+async function series(w: Rooms) {
+  const events = [3, 4, 5].map((day) => {
+    const times = { startsAt: at(day, '10:00'), endsAt: at(day, '11:00') };
+    const event = w.outlook.put(room, dinner(times), null);
+    w.outlook.alter(event.id, {
+      seriesMasterId: 'series',
+      type: 'occurrence',
+      originalStart: times.startsAt,
+    });
+    return event;
+  });
+  await heard(w);
+  expect(await w.reserved()).toHaveLength(3);
+  return events;
+}
+
+/** The next round of changes reports the removal of the series by its master alone. */
+const reportMaster = (w: Rooms) =>
+  w.outlook.trouble((start) => {
+    if (!('link' in start)) return null;
+    w.outlook.trouble(null);
+    return { answer: 'page', rows: [], removed: ['series'], nextLink: null, deltaLink: start.link };
+  });
+
+const errors = [
+  new Retryable('Graph says 503', { reach: 'item' }),
+  new Permanent('Graph says 400', { reach: 'item' }),
+];
+
+test.each(errors)('all of its dates are followed after $message', async (error) => {
+  await using w = await open();
+  const events = await series(w);
+  for (const { id } of events) w.outlook.remove(id);
+  reportMaster(w);
+  w.outlook.failSeries(error);
+  await heard(w);
+  w.outlook.failSeries(null);
+  const [room_] = await w.db.query('SELECT compare_at > now() AS scans FROM bridge_room_state');
+  expect(room_).toEqual({ scans: true });
+  await w.db.query('UPDATE bridge_room_state SET compare_at = now(), pull_due_at = now()');
+  await w.settle();
+  expect((await w.reserved()).map(({ active }) => active)).toEqual([false, false, false]);
+});
+
+test('a series that is read needs no full scan', async () => {
+  await using w = await open();
+  const events = await series(w);
+  for (const { id } of events) w.outlook.remove(id);
+  reportMaster(w);
+  await heard(w);
+  expect((await w.reserved()).map(({ active }) => active)).toEqual([false, false, false]);
+  expect(await w.db.query('SELECT compare_at FROM bridge_room_state')).toEqual([{ compare_at: null }]);
+});
