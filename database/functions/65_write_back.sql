@@ -81,7 +81,7 @@ END $revive$;
 
 -- An event becomes a reservation. `how`: imported; joined: the event is a meeting of several rooms, and the room is added to the
 -- reservation of the other rooms; revived: the event belongs to a reservation that had lost it. `stored`: the keys of the event that
--- were stored. Of a new reservation all count but its times: an untitled event may get a title there, which says nothing else.
+-- were stored. Of a new reservation all count but its times and its privacy: an untitled event may get a title there.
 CREATE OR REPLACE FUNCTION bridge_write_import(room integer, item jsonb, uid text, slot timestamptz, note text,
   OUT kind text, OUT id_ bigint, OUT stored text[], OUT how text) LANGUAGE plpgsql AS $import$
 DECLARE
@@ -130,8 +130,11 @@ BEGIN
     how := 'imported';
     SELECT i.reservation_type, i.reservation_id INTO kind, id_
     FROM bridge_import(item - 'revives' || jsonb_build_object('resource_ids', jsonb_build_array(room), 'ical_uid', nullif(uid, ''))) i;
-    stored := ARRAY(SELECT k FROM jsonb_object_keys(item) k WHERE k NOT IN ('starts_at', 'ends_at')) || bridge_stored_keys(kind, id_,
-      jsonb_build_object('starts_at', item -> 'starts_at', 'ends_at', item -> 'ends_at'));
+    stored := ARRAY(SELECT k FROM jsonb_object_keys(item) k WHERE k NOT IN ('starts_at', 'ends_at', 'is_private'))
+      || bridge_stored_keys(kind, id_,
+        jsonb_build_object('starts_at', item -> 'starts_at', 'ends_at', item -> 'ends_at', 'is_private', item -> 'is_private'))
+      -- a private mark that the booking system cannot store stays in Outlook
+      || CASE WHEN 'no-private' = ANY (bridge_abilities()) THEN ARRAY['is_private'] ELSE '{}' END;
   END IF;
   IF uid <> '' THEN
     INSERT INTO bridge_meetings AS t (ical_uid, original_start, reservation_type, reservation_id) VALUES (uid, slot, kind, id_)

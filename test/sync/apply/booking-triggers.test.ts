@@ -1,7 +1,7 @@
 /** A trigger of the booking system changes another field in the statement that writes an edit from Outlook. */
 import { expect, test } from 'vitest';
 import type { Item } from '../../../src/item.ts';
-import { at, both, heard, open, other, room, shown, type Rooms } from '../two-way-world.ts';
+import { at, both, heard, imported, open, other, room, shown, type Rooms } from '../two-way-world.ts';
 
 const alsoSets = (w: Rooms, assignment: string, when = 'BEFORE UPDATE') =>
   w.db
@@ -50,6 +50,16 @@ test('in each room of the reservation', async () => {
   await heard(w);
   const item = { title: 'Quartet', endsAt: at(3, '20:15') };
   expect([...w.outlook.in(room), ...w.outlook.in(other)]).toMatchObject([{ item }, { item }]);
+});
+
+test('an import that it makes private is private in Outlook', async () => {
+  await using w = await open();
+  await w.db
+    .query(`CREATE FUNCTION also() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.is_public := 0; RETURN NEW; END $$;
+    CREATE TRIGGER also BEFORE INSERT ON bb_event FOR EACH ROW EXECUTE FUNCTION also()`);
+  const { reservation } = await imported(w);
+  expect(reservation).toMatchObject({ active: true, item: { isPrivate: true } });
+  expect(w.outlook.in(room)).toMatchObject([{ item: { isPrivate: true } }]);
 });
 
 test('without such a trigger nothing is written to Outlook', async () => {
