@@ -1,8 +1,8 @@
 /** The due work items of one leased room: each is read, decided about, written to the side that has to change, and settled. */
 import type { Queryable } from '../../database.ts';
 import type { OutlookSide } from '../outlook-side.ts';
-import type { LeasedRoom, Window } from '../store/work-list.ts';
-import { listWindow, noteRemovals } from '../store/pull-store.ts';
+import { isFollowed, type LeasedRoom, type Window } from '../store/work-list.ts';
+import { hintSeries, listWindow, noteRemovals } from '../store/pull-store.ts';
 import { failingAs } from '../store/failing.ts';
 import { storeSending, type Sent, type SentMemory } from '../store/sent.ts';
 import type { createSettle, CreatesDue, Settlement, SettleAnswer } from '../store/settle.ts';
@@ -17,6 +17,7 @@ import { createRepairs } from './repairs.ts';
 import { isUnreadable, readAndDecide, type DecideContext } from './read.ts';
 import { worst, type Drained } from './rest.ts';
 import { unreadable } from './settlement/failed.ts';
+import { goneMeanwhile } from './settlement/written.ts';
 import type { createIntoOutlook } from './into-outlook.ts';
 
 /** The outcome of a batch, and what stops the room or everything. */
@@ -80,10 +81,12 @@ export function createApply(options: ApplyOptions) {
   async function read(mapped: readonly Mapped[], context: DecideContext, signal: AbortSignal) {
     const all = await together(mapped.map((one) => readAndDecide(one, context, signal)));
     const unread = all.filter(isUnreadable);
+    const decisions = all.filter((one): one is Decision => !isUnreadable(one));
+    const lost = decisions.filter(isUnreportedLoss);
     return {
-      decisions: all.filter((one): one is Decision => !isUnreadable(one)),
+      decisions: decisions.filter((one) => !lost.includes(one)),
       unread: itemResults({
-        settlements: unread.map((one) => unreadable(one)),
+        settlements: [...unread.map((one) => unreadable(one)), ...lost.map(goneMeanwhile)],
         failures: unread.map((one) => one.unreadable),
       }),
     };
@@ -130,9 +133,28 @@ export function createApply(options: ApplyOptions) {
       settlements.length === 0 ? { results: [], written: null } : await settleAll(room, settlements);
     options.sentMemory?.settled(results);
     await repairs.noticed(items, results, done);
-    return { settled: results, done, written, answered, creates, decided, ...worst(failures, room) };
+    // a missing date of a series may have another id now: the series is read before the next decision
+    const missing = results.filter(({ news }) => news === 'missing').map(({ id }) => id);
+    const isOfSeries = missing.length > 0 && isFollowed(room) && (await hintSeries(db, room, missing));
+    const answer = isOfSeries && written !== null ? { ...written, pulls: true } : written;
+    return {
+      settled: results,
+      done,
+      written: answer,
+      answered,
+      creates,
+      decided,
+      ...worst(failures, room),
+    };
   }
 }
+
+/** The event is to be replaced because it is missing, which Outlook has not reported: it may have another id now. */
+const isUnreportedLoss = ({ mapped, seen, action }: Decision): boolean =>
+  seen === 'absent' &&
+  action.do === 'create' &&
+  mapped.eventId !== null &&
+  (mapped.news === null || mapped.news === 'look');
 
 /**
  * Removals are stored before they are sent, which raises the revision: if the daemon ends in between, they are not taken for a

@@ -249,6 +249,29 @@ export const scanAgain = (db: Queryable, room: LeasedRoom, inMs: number) =>
     `compare_at = least(compare_at, ${soon}), pull_due_at = least(pull_due_at, ${soon})`,
   );
 
+/** Requests a read of the series whose dates these mappings have, as a notification does. Returns whether there are any. */
+export async function hintSeries(
+  db: Queryable,
+  room: LeasedRoom,
+  mappings: readonly number[],
+): Promise<boolean> {
+  const [hinted] = await queryRows<{ any: boolean }>(db, {
+    name: 'hint_series',
+    text: `WITH hints AS (
+        INSERT INTO bridge_hints (resource_mapping_id, event_id)
+        SELECT DISTINCT $1::int, series_master_id FROM bridge_mappings WHERE id = ANY ($3) AND series_master_id IS NOT NULL ORDER BY 2
+        ON CONFLICT (resource_mapping_id, event_id) DO UPDATE SET hinted_at = excluded.hinted_at, deleted = false, etag = NULL, misses = 0, read_after = NULL
+        RETURNING event_id
+      ), room AS (
+        UPDATE bridge_room_state SET hinted_at = least(hinted_at, clock_timestamp()), hints_retry = false
+        WHERE resource_mapping_id = $1 AND lease_epoch = $2 AND EXISTS (SELECT FROM hints)
+      )
+      SELECT EXISTS (SELECT FROM hints) AS any`,
+    values: [room.id, room.epoch, mappings],
+  });
+  return hinted!.any;
+}
+
 /** For a room whose Outlook is not followed: discards requests for delta rounds. Returns whether a full scan was requested. */
 export async function pullNothing(db: Queryable, room: LeasedRoom): Promise<boolean> {
   const asked = await findRow<{ compare: boolean }>(db, {

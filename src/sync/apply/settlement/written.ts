@@ -99,10 +99,11 @@ export const removedUnseen = (decision: Decision): Settlement => {
   return settled.status === 'cancelled' ? { ...settled, intent: 'remove_again' } : settled;
 };
 
-/** It was deleted in Outlook meanwhile: both sides are read and decided about again. */
+/** Its event is missing, which Outlook has not reported: both sides are read and decided about again. */
 export const goneMeanwhile = (decision: Decision): Settlement =>
   keep(decision, 'waiting', {
     ...keepConflict(decision.mapped),
+    eventId: eventOf(decision),
     news: 'missing',
     ...decidedAgain(decision),
     reason: 'its event was not there any more',
