@@ -12,7 +12,7 @@ import type { WrittenToBooking } from './item-results.ts';
 const probeMs = 5_000;
 
 /** How errors of the adapter's SQL end, except those of locks and outages, which are tried again soon: see `failureInWords`. */
-const isOfBookingSystem = (message: string | null): message is string =>
+const awaitsRepair = (message: string | null): message is string =>
   message !== null && /SQLSTATE (?!08|40|42501|53|55|57)\w{5}\)$/.test(message);
 
 export function createRepairs(db: Queryable) {
@@ -40,8 +40,8 @@ export function createRepairs(db: Queryable) {
         ...settled.filter(({ error, action }) => error === null && action !== 'delayed').map(({ id }) => id),
       ]);
       const over = items.filter(({ id }) => well.has(id)).map(({ error }) => error);
-      for (const why of new Set(over.filter(isOfBookingSystem))) await retry(why, false);
-      hasFailed ||= settled.some(({ error }) => isOfBookingSystem(error));
+      for (const why of new Set(over.filter(awaitsRepair))) await retry(why, false);
+      hasFailed ||= settled.some(({ error }) => awaitsRepair(error));
       if (!hasFailed || done.length === 0 || performance.now() - probedAt < probeMs) return;
       hasFailed = false;
       probedAt = performance.now();

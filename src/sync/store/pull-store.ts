@@ -257,14 +257,18 @@ export async function hintSeries(
 ): Promise<boolean> {
   const [hinted] = await queryRows<{ any: boolean }>(db, {
     name: 'hint_series',
-    text: `WITH hints AS (
+    // the room is locked first, as by a notification that names the same series
+    text: `WITH held AS MATERIALIZED (
+        SELECT resource_mapping_id AS id FROM bridge_room_state WHERE resource_mapping_id = $1 AND lease_epoch = $2 FOR UPDATE
+      ), hints AS (
         INSERT INTO bridge_hints (resource_mapping_id, event_id)
-        SELECT DISTINCT $1::int, series_master_id FROM bridge_mappings WHERE id = ANY ($3) AND series_master_id IS NOT NULL ORDER BY 2
+        SELECT DISTINCT held.id, m.series_master_id FROM held, bridge_mappings m
+        WHERE m.id = ANY ($3) AND m.series_master_id IS NOT NULL ORDER BY 2
         ON CONFLICT (resource_mapping_id, event_id) DO UPDATE SET hinted_at = excluded.hinted_at, deleted = false, etag = NULL, misses = 0, read_after = NULL
         RETURNING event_id
       ), room AS (
         UPDATE bridge_room_state SET hinted_at = least(hinted_at, clock_timestamp()), hints_retry = false
-        WHERE resource_mapping_id = $1 AND lease_epoch = $2 AND EXISTS (SELECT FROM hints)
+        WHERE resource_mapping_id = (SELECT id FROM held) AND EXISTS (SELECT FROM hints)
       )
       SELECT EXISTS (SELECT FROM hints) AS any`,
     values: [room.id, room.epoch, mappings],
