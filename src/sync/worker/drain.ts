@@ -21,6 +21,9 @@ import type { FirstRead, Reads } from './reads.ts';
 /** Due items read at a time. Few, so that a new booking waits less than a second behind a backfill. */
 export const itemsAtATime = 12;
 
+/** Calls of a `$batch` that Graph executes at a time (Microsoft: throttling-limits, Outlook). */
+const perTurn = 4;
+
 /** Rooms compared with the booking system at a time: a comparison may take long, and the other work needs connections, too (core.ts). */
 const comparedAtATime = 5;
 
@@ -123,7 +126,8 @@ export function createDrain(options: DrainOptions) {
       signal.throwIfAborted();
       if (!room.baselined) due = await putOffUnscanned(options, room, due);
       // removals and moves of mapped events free their slots first
-      const mapped = debounced.choose(due.filter(isMapped));
+      const ready = due.filter(isMapped);
+      const mapped = debounced.choose(othersWait() ? wholeTurns(ready) : ready);
       const now = mapped.length > 0 ? mapped : debounced.choose(due.filter(isUnmapped));
       // whether more is due, as the settlement returned it; null: to be read
       let next: SettleAnswer | null = null;
@@ -149,6 +153,13 @@ export function createDrain(options: DrainOptions) {
 
   return { drain, doubt: reads.doubt };
 }
+
+/**
+ * The items without those that would be alone in the last turn of a batch, of which Graph executes `perTurn` at a time: the places that
+ * they leave empty are taken from rooms that wait. They stay due.
+ */
+const wholeTurns = (items: readonly WorkItem[]): readonly WorkItem[] =>
+  items.length > perTurn ? items.slice(0, items.length - (items.length % perTurn)) : items;
 
 /** The items that need no full scan: those with a known event. The others could create duplicates and are put off. */
 async function putOffUnscanned(

@@ -211,6 +211,23 @@ describe('an existing stock', () => {
     await w.settle();
     expect(w.outlook.in(room)).toHaveLength(2 * itemsAtATime + 1);
   });
+
+  test.each([
+    { due: 3, first: 3 },
+    { due: 4, first: 4 },
+    { due: 7, first: 4 },
+    { due: 11, first: 8 },
+    { due: 12, first: 12 },
+  ])('of $due items writes $first while other rooms wait, and then the rest', async ({ due, first }) => {
+    await using w = await openRooms();
+    await w.settle();
+    for (let n = 0; n < due; n += 1)
+      await w.desk.book(101, { from: w.day(2 + n, '18:00'), to: w.day(2 + n, '20:00') });
+    await w.drainOne((await w.take()).rooms[0]!, true);
+    expect(w.outlook.in(room)).toHaveLength(first);
+    await w.settle();
+    expect(w.outlook.in(room)).toHaveLength(due);
+  });
 });
 
 describe('items stacked on one slot', () => {
