@@ -42,12 +42,12 @@ export async function countRemovals(db: Queryable, resourceId: number): Promise<
   };
 }
 
-/** The counted removals include those that were carried out within the hour; these were not. */
+/** The counted removals include those that were carried out within the hour; these were not, and none is a conflict instead. */
 const countHeld = (db: Queryable, resourceId: number) =>
   queryValue<number>(db, {
     name: 'count_held_removals',
-    text: `SELECT count(*)::integer AS held FROM bridge_removals
-      WHERE resource_id = $1 AND applied_at IS NULL AND released_at IS NULL`,
+    text: `SELECT count(*)::integer AS held FROM bridge_removals d JOIN bridge_mappings m ON m.id = d.mapping_id
+      WHERE d.resource_id = $1 AND d.applied_at IS NULL AND d.released_at IS NULL AND NOT bridge_waits_as_conflict(m)`,
     values: [resourceId],
   });
 

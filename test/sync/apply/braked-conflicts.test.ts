@@ -50,6 +50,16 @@ test('a deleted event whose reservation was changed is listed as a conflict only
   expect(await conflicts(w)).toMatchObject([{ kind: 'deleted' }]);
 });
 
+test('nor is it counted among the removals that the brake holds', async () => {
+  const booked = await openBooked(14, { conflict: 'ask' });
+  await using w = booked.w;
+  await deletedAndChanged(booked);
+  for (const { id } of booked.events.slice(1, 13)) w.outlook.remove(id);
+  await heard(w);
+  expect(await held(w)).toMatchObject({ listed: 12, counted: [{ resource_id: 101, n: 12 }] });
+  expect(w.facts.filter(({ fact }) => fact === 'brake-held').at(-1)).toMatchObject({ held: 12 });
+});
+
 test('an alert about the brake does not stay open for a conflict', async () => {
   const booked = await openBooked(6, { conflict: 'ask' });
   await using w = booked.w;
