@@ -5,7 +5,8 @@ import type { Write } from '../../src/event.ts';
 import { failed } from './outlook-in-memory.ts';
 import type { Rooms } from './two-way-world.ts';
 
-const lostAnswer = () => failed(new Retryable('the answer was lost', { reach: 'item', ambiguous: true }));
+export const lostAnswer = () =>
+  failed(new Retryable('the answer was lost', { reach: 'item', ambiguous: true }));
 
 /** What ends the writes that follow a change at the desk; the answers of `lost` are lost. */
 export const endsOf = (lost: (write: Write) => boolean) => ({

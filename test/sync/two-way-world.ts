@@ -88,4 +88,10 @@ export const titles = async (w: Rooms) => ({
   outlook: w.outlook.titles(room),
 });
 
+/** The active reservations of a room: id, title and start. */
+export const active = async (w: Rooms, resource = 101) =>
+  (await w.reserved(resource))
+    .filter((one) => one.active)
+    .map(({ id, item }) => [id, item.title, item.startsAt]);
+
 export const isActive = async (w: Rooms) => (await w.reserved()).map(({ active }) => active);

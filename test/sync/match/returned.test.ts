@@ -1,7 +1,12 @@
 /** A deletion is undone in Outlook after the reservation got another event: it stays one reservation with one event. */
 import { describe, expect, test } from 'vitest';
+import { Retryable } from '../../../src/errors.ts';
+import type { WriteAnswer } from '../../../src/event.ts';
 import { markRooms } from '../../../src/sync/webhooks/subscription-store.ts';
+import { lostAnswer, tryAgain } from '../lost-answers.ts';
+import { failed } from '../outlook-in-memory.ts';
 import {
+  active,
   at,
   both,
   conflicts,
@@ -16,10 +21,6 @@ import {
   type Rooms,
 } from '../two-way-world.ts';
 
-const active = async (w: Rooms, resource = 101) =>
-  (await w.reserved(resource))
-    .filter((one) => one.active)
-    .map(({ id, item }) => [id, item.title, item.startsAt]);
 const events = (w: Rooms) => w.outlook.in(room).map(({ id, item }) => [id, item!.title, item!.startsAt]);
 const later = { startsAt: at(9, '10:00'), endsAt: at(9, '11:00') };
 
@@ -207,6 +208,108 @@ describe('an event that returns after its reservation got another one', () => {
     await heard(w);
     expect(events(w)).toEqual([[event.id, 'Choir', at(12, '10:00')]]);
     expect(await active(w)).toEqual([[reservation.id, 'Choir', at(12, '10:00')]]);
+  });
+
+  describe('though the deletion of the other event is interrupted', () => {
+    const removing = (how: (apply: () => unknown) => WriteAnswer) => (w: Rooms) =>
+      w.outlook.fail((write, apply) => (write.do === 'remove' ? how(apply) : null));
+    const killed = (): WriteAnswer => {
+      throw new Error('killed');
+    };
+    const cuts = {
+      'killed before Graph applied it': removing(killed),
+      'killed after Graph applied it': removing((apply) => (apply(), killed())),
+      'its answer is lost': removing((apply) => (apply(), lostAnswer())),
+      'it is refused for now': removing(() => failed(new Retryable('busy', { reach: 'item' }))),
+    };
+
+    /** The restored event is reported, and the bridge gets as far as the deletion of the other one. */
+    async function interrupted(w: Rooms, cut: keyof typeof cuts) {
+      cuts[cut](w);
+      if (cut.startsWith('killed')) {
+        await expect(heard(w)).rejects.toThrow('killed');
+        await w.die();
+      } else await heard(w);
+      w.outlook.fail(null);
+    }
+    const goesOn = async (w: Rooms) => {
+      await heard(w);
+      await tryAgain(w);
+    };
+
+    describe.each(Object.keys(cuts) as (keyof typeof cuts)[])('(%s)', (cut) => {
+      test.each(['time', 'title'] as const)('it takes its place (%s changed)', async (what) => {
+        await using w = await open();
+        const { reservation, event } = await replacedEvent(w, what);
+        w.outlook.restore(event);
+        await interrupted(w, cut);
+        await goesOn(w);
+        const start = what === 'time' ? later.startsAt : event.item!.startsAt;
+        const title = what === 'title' ? 'Orchestra' : 'Choir';
+        expect(await active(w)).toEqual([[reservation.id, title, start]]);
+        expect(events(w)).toEqual([[event.id, title, start]]);
+        expect(await conflicts(w)).toEqual([]);
+      });
+
+      test('it brings its edits along', async () => {
+        await using w = await open();
+        const { reservation, event } = await replacedEvent(w);
+        w.outlook.restore(event);
+        w.outlook.edit(event.id, { title: 'Band' });
+        await interrupted(w, cut);
+        await goesOn(w);
+        expect(await active(w)).toEqual([[reservation.id, 'Band', later.startsAt]]);
+        expect(events(w)).toEqual([[event.id, 'Band', later.startsAt]]);
+      });
+
+      test('the next change of the desk is not lost', async () => {
+        await using w = await open();
+        const { reservation, event } = await replacedEvent(w);
+        w.outlook.restore(event);
+        await interrupted(w, cut);
+        await changes.title(w, reservation);
+        await goesOn(w);
+        expect(await active(w)).toEqual([[reservation.id, 'Orchestra', later.startsAt]]);
+        expect(events(w)).toEqual([[event.id, 'Orchestra', later.startsAt]]);
+      });
+
+      test('the reservation is cancelled then: the restored event waits for a person', async () => {
+        await using w = await open();
+        const { reservation, event } = await replacedEvent(w);
+        w.outlook.restore(event);
+        await interrupted(w, cut);
+        await w.desk.cancel(reservation);
+        await goesOn(w);
+        expect(await active(w)).toEqual([]);
+        expect(await conflicts(w)).toMatchObject([{ kind: 'orphan' }]);
+        expect(events(w).map(([id]) => id)).toEqual([event.id]);
+      });
+
+      test('the restored event is deleted once more: the reservation keeps or gets an event', async () => {
+        await using w = await open();
+        const { reservation, event } = await replacedEvent(w);
+        w.outlook.restore(event);
+        await interrupted(w, cut);
+        w.outlook.remove(event.id);
+        await goesOn(w);
+        expect(await active(w)).toEqual([[reservation.id, 'Choir', later.startsAt]]);
+        expect(events(w).map(([, ...is]) => is)).toEqual([['Choir', later.startsAt]]);
+      });
+    });
+
+    test('by a change of the desk: that is not lost', async () => {
+      await using w = await open();
+      const { reservation, event } = await replacedEvent(w);
+      w.outlook.restore(event);
+      w.outlook.meanwhile(async () => {
+        await changes.title(w, reservation);
+        await w.fold();
+      });
+      await goesOn(w);
+      expect(await active(w)).toEqual([[reservation.id, 'Orchestra', later.startsAt]]);
+      expect(events(w)).toEqual([[event.id, 'Orchestra', later.startsAt]]);
+      expect(await conflicts(w)).toEqual([]);
+    });
   });
 
   describe('waits for a person', () => {

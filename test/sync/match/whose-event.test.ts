@@ -7,6 +7,7 @@ import { openRooms } from '../bench-of-rooms.ts';
 import { spoilColumn } from '../failing-row.ts';
 import { failed } from '../outlook-in-memory.ts';
 import {
+  active,
   at,
   both,
   dinner,
@@ -21,10 +22,6 @@ import {
   type Rooms,
 } from '../two-way-world.ts';
 
-const active = async (w: Rooms, resource = 101) =>
-  (await w.reserved(resource))
-    .filter((one) => one.active)
-    .map(({ id, item }) => [id, item.title, item.startsAt]);
 const statuses = (w: Rooms) =>
   w.db.query(
     `SELECT sync_status, conflict ->> 'kind' AS kind FROM bridge_mappings WHERE sync_status IN ('conflict', 'error')`,
