@@ -664,6 +664,81 @@ describe('a create that a daemon sent and, killed, did not write down', () => {
       }),
     );
   });
+
+  describe('and that has to go', () => {
+    /** Each makes an event that is deleted in a room that is written to; returns its arrival. */
+    const superfluous = {
+      'because its reservation is cancelled': async (w: Rooms) => {
+        const { reservation, arrive } = await sent(w);
+        await w.desk.cancel(reservation);
+        await w.db.query('UPDATE bridge_room_state SET lease_owner = gen_random_uuid()');
+        await ring(w);
+        await w.settle();
+        return arrive;
+      },
+      'because its reservation has another event': async (w: Rooms) => {
+        const { reservation, arrive } = await sent(w);
+        await w.desk.cancel(reservation);
+        await w.db.query('UPDATE bridge_room_state SET lease_owner = gen_random_uuid()');
+        await ring(w);
+        await w.settle();
+        await edited(w, reservation);
+        await w.desk.reenable(reservation);
+        await w.settle();
+        return arrive;
+      },
+      'because it is a date of a series that the event of a cancelled reservation became': async (
+        w: Rooms,
+      ) => {
+        const { reservation, event } = await shown(w);
+        await w.desk.cancel(reservation);
+        await w.settle();
+        return () => {
+          const date = w.outlook.put(room, event.item!, null);
+          w.outlook.alter(date.id, { type: 'occurrence', seriesMasterId: event.id });
+        };
+      },
+    };
+
+    describe.each(Object.keys(superfluous) as (keyof typeof superfluous)[])('%s', (why) => {
+      /** The room is written to when the event is made, and not any more when it arrives. */
+      async function arrived(w: Rooms, direction: string) {
+        const arrive = await superfluous[why](w);
+        const before = await sides(w);
+        await w.db.query('UPDATE bridge_resource_mappings SET sync_direction = $1', [direction]);
+        arrive();
+        return { before, after: await sides(w) };
+      }
+
+      test('is deleted', async () => {
+        await using w = await open();
+        const { before, after } = await arrived(w, 'both');
+        expect(after).toEqual(before);
+      });
+
+      test.each(['booking', 'outlook'] as const)(
+        'waits for a person in a room that only takes changes from Outlook, who chooses %s',
+        async (keep) => {
+          await using w = await open();
+          const { before, after } = await arrived(w, 'outlook_to_booking');
+          expect(after).toEqual({
+            booking: before.booking,
+            outlook: expect.arrayContaining([...before.outlook, 'Choir']),
+            conflicted: [{ sync_status: 'conflict', kind: 'orphan' }],
+          });
+          await resolve(w, keep);
+          const kept = keep === 'booking' ? [] : ['Choir'];
+          expect(await sides(w)).toEqual({
+            booking: expect.arrayContaining([...before.booking, ...kept]),
+            outlook: expect.arrayContaining([...before.outlook, ...kept]),
+            conflicted: [],
+          });
+          expect(w.outlook.titles(room)).toHaveLength(before.outlook.length + kept.length);
+          expect(await active(w)).toHaveLength(before.booking.length + kept.length);
+        },
+      );
+    });
+  });
 });
 
 describe('a create whose answer was lost, of a reservation that is then cancelled,', () => {
