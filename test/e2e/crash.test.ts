@@ -114,7 +114,7 @@ const points = {
   },
 };
 
-const settling = `FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%bridge_settle%'
+const settling = `FROM pg_stat_activity WHERE datname = current_database() AND query ~ 'bridge_(settle|attach)'
   AND wait_event = 'advisory' AND pid <> pg_backend_pid()`;
 
 async function kill(victim: Child): Promise<void> {
@@ -148,6 +148,46 @@ describe.each(Object.keys(points) as (keyof typeof points)[])('a daemon killed %
       await fleet.start();
       await fleet.settled();
       await fleet.expectEqual();
+    },
+  );
+});
+
+describe('an event whose deletion is undone in Outlook after the clerk moved its reservation, which has another one,', () => {
+  const moved = { from: day(3, '10:00'), to: day(3, '12:00') };
+  /** The room is read as after a notification. */
+  const heard = async (fleet: Fleet) => {
+    await fleet.db.query('UPDATE bridge_room_state SET pull_due_at = now()');
+    await fleet.db.query("SELECT pg_notify('bridge_changes', '')");
+  };
+
+  async function replaced(fleet: Fleet) {
+    const booked = await fleet.desk.book(501, choir);
+    await fleet.settled();
+    const [event] = fleet.events(501);
+    // the deletion is reported when the reservation has changed already
+    fleet.tenant.people.remove(upnOf(501), event!.id);
+    await fleet.desk.move(booked, moved.from, moved.to);
+    await heard(fleet);
+    await fleet.until('SELECT 0 AS answer', () => fleet.events(501).some(({ id }) => id !== event!.id));
+    await fleet.settled();
+    return { booked, event: event! };
+  }
+
+  test.each(Object.keys(points) as (keyof typeof points)[])(
+    'has it again, once, though the daemon is killed %s of the removal of the other one',
+    async (point) => {
+      await using fleet = await openFleet({ rooms: 1 });
+      const victim = await fleet.start();
+      const { booked, event } = await replaced(fleet);
+      fleet.tenant.people.restore(upnOf(501), event.id);
+      await points[point](fleet, victim, 'DELETE', async () => {
+        await heard(fleet);
+        return booked;
+      });
+      await fleet.start();
+      await fleet.settled();
+      await fleet.expectEqual();
+      expect(fleet.events(501).map(({ id }) => id)).toEqual([event.id]);
     },
   );
 });

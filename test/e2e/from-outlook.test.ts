@@ -145,6 +145,36 @@ describe('a new event', () => {
   });
 });
 
+test.each([
+  ['booking', 'imported'],
+  ['booking', 'ours'],
+  ['newest', 'imported'],
+  ['newest', 'ours'],
+])(
+  'a deletion that is undone after the clerk changed the reservation gives it its event back (%s, %s)',
+  async (CONFLICT_POLICY, whose) => {
+    await using w = await openOutlook({ env: { CONFLICT_POLICY } });
+    if (whose === 'imported')
+      w.tenant.people.book(upn, { subject: 'Kor', start: w.at(5, '10:00'), end: w.at(5, '11:00') });
+    else await w.desk.book(101, { title: 'Kor', from: w.day(5, '10:00'), to: w.day(5, '11:00') });
+    await w.pullAll();
+    const [event] = w.events(101);
+    const [{ id } = { id: 0 }] = await w.reservations();
+    w.tenant.people.remove(upn, event!.id);
+    await w.db.query(`UPDATE bb_event SET name = 'Orkester' WHERE id = $1`, [id]);
+    await w.pullAll();
+    expect(w.events(101).map((one) => one.id)).not.toEqual([event!.id]);
+    w.tenant.people.restore(upn, event!.id);
+    w.tenant.people.move(upn, event!.id, { start: w.at(6, '10:00'), end: w.at(6, '11:00') });
+    await w.pullAll();
+    await w.settled();
+    expect(w.events(101)).toMatchObject([{ id: event!.id, subject: 'Orkester' }]);
+    expect(await w.reservations()).toMatchObject([{ id, name: 'Orkester', active: 1 }]);
+    expect(w.events(101)[0]!.start).toContain(date(6));
+    expect(await w.db.query("SELECT 1 FROM bridge_mappings WHERE sync_status = 'conflict'")).toEqual([]);
+  },
+);
+
 describe('an invitation', () => {
   test('is imported once its room has accepted it, as the room shows it', async () => {
     await using w = await openOutlook();

@@ -2,7 +2,7 @@ import type { TenantCore } from './core.ts';
 import type { Attendee, StoredEvent } from './event-model.ts';
 import type { Members } from './event-fields.ts';
 import { addEvent, editEvent, findEvent, removeEvent } from './events.ts';
-import { WHOLE } from './ids.ts';
+import { WHOLE, readId } from './ids.ts';
 import { idOf, type Mailbox } from './mailbox.ts';
 import { cancelMeeting, respond } from './meetings.ts';
 import { changeInstance, instanceAt } from './series.ts';
@@ -82,6 +82,8 @@ export interface People {
   cancel(mailbox: string, id: string): void;
   /** Deletes the item from this mailbox. */
   remove(mailbox: string, id: string): void;
+  /** Takes a deleted item out of the bin, under the id it had. */
+  restore(mailbox: string, id: string): TenantEvent;
   /** Drags a copy elsewhere: extended properties go with it. */
   copy(mailbox: string, id: string, to?: { start: string; end: string; timeZone?: string }): TenantEvent;
   respond(mailbox: string, id: string, response: 'accepted' | 'declined' | 'tentativelyAccepted'): void;
@@ -135,6 +137,13 @@ export function createPeople(core: TenantCore): People {
       cancelMeeting(core, box(mailbox), event);
     },
     remove: (mailbox, id) => removeEvent(core, box(mailbox), findEvent(box(mailbox), id)),
+    restore(mailbox, id) {
+      const { store } = box(mailbox);
+      const event = store.deletedByStem(readId(id)?.stem ?? '');
+      if (!event) throw new Error('the bin has no such item');
+      const restored = store.restore(event, event, event.edition);
+      return snapshot(store.change(restored, { createdAt: event.createdAt }));
+    },
     copy(mailbox, id, to) {
       const { event } = findEvent(box(mailbox), id);
       const copy = box(mailbox).store.insert({
