@@ -7,8 +7,8 @@ import { failureInWords } from '../adapter-error.ts';
 import type { Ability } from '../abilities.ts';
 import { sqlState } from '../database.ts';
 import type { Id } from '../id.ts';
-import { attempt } from './adapter-stage.ts';
-import { grant, writtenRows } from './adapter-trial.ts';
+import { attempt, writtenRows } from './adapter-calls.ts';
+import { grant } from './adapter-repairs.ts';
 import type { Report } from './doctor-findings.ts';
 import { queryValue } from '../query.ts';
 

@@ -6,8 +6,7 @@
 import type pg from 'pg';
 import { readRelations } from '../booking/read-tables.ts';
 import { queryColumn, queryRows, queryValue } from '../query.ts';
-import { attempt } from './adapter-stage.ts';
-import { undone } from './adapter-slots.ts';
+import { attempt, undone } from './adapter-calls.ts';
 import type { Report } from './doctor-findings.ts';
 
 /** Limits of the reservations that are compared and of the rows that a change writes. */

@@ -6,7 +6,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
 import { isOfSession, readStatements, tellFailure } from '../booking/adapter-sql.ts';
 import { adapterFiles, isBusy } from '../booking/install.ts';
-import { databaseFailure, sqlState } from '../database.ts';
+import { databaseFailure } from '../database.ts';
+import { attempt } from './adapter-calls.ts';
 import type { Report } from './doctor-findings.ts';
 import { queryValue } from '../query.ts';
 
@@ -73,24 +74,5 @@ async function attemptUnlocked(
     if (error === null || !isBusy(error) || tries >= mostTries) return error;
     // bookings that waited behind our lock request run first
     await pause(200, undefined, { signal });
-  }
-}
-
-/** Runs one statement in a savepoint and returns its error, or null. The transaction stays usable. */
-export async function attempt(
-  client: pg.Client,
-  statement: string,
-  values: readonly unknown[] = [],
-): Promise<Error | null> {
-  await client.query('SAVEPOINT attempt');
-  try {
-    await client.query(statement, [...values]);
-    await client.query('RELEASE attempt');
-    return null;
-  } catch (error) {
-    // without a SQLSTATE the connection failed
-    if (sqlState(error) === null) throw error;
-    await client.query('ROLLBACK TO attempt; RELEASE attempt');
-    return error as Error;
   }
 }
