@@ -4,14 +4,14 @@ import { failureInWords } from '../adapter-error.ts';
 import { sqlState } from '../database.ts';
 import { queryValue } from '../query.ts';
 import { callFunction, importItem, isOfConstraint, undone, writtenRows } from './adapter-calls.ts';
-import { readRow, type Item, type Key, type Row } from './adapter-meeting.ts';
+import { readRow, type Item, type Key, type Named, type Row } from './adapter-meeting.ts';
 import type { CheckRecorded } from './adapter-outbox.ts';
 import type { Report } from './doctor-findings.ts';
 
 /** Cancels it, twice. Returns whether it is cancelled. */
 export async function cancel(
   client: pg.Client,
-  key: Key,
+  key: Named,
   checkRecorded: CheckRecorded,
   report: Report,
 ): Promise<boolean> {

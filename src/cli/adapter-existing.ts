@@ -9,12 +9,15 @@ import { sqlState } from '../database.ts';
 import type { Id } from '../id.ts';
 import { attempt, writtenRows } from './adapter-calls.ts';
 import { grant } from './adapter-repairs.ts';
+import { reservationName } from './adapter-meeting.ts';
 import type { Report } from './doctor-findings.ts';
 import { queryValue } from '../query.ts';
 
 interface Sample {
   readonly type: string;
   readonly id: Id;
+  /** As users refer to it: type and key or number. */
+  readonly name: string;
   readonly title: string;
   readonly later: string;
   /** Another room that has reservations; null: there is none. */
@@ -35,16 +38,22 @@ export async function tryExisting(
 ): Promise<void> {
   // reservations that share their title are probably dates of a series
   const { rows: samples } = await client.query<Sample>(
-    `SELECT s.type, s.id, s.title, s.later, (SELECT r.resource_id FROM public.bridge_items r
+    `SELECT s.type, s.id, s.name, s.title, s.later, (SELECT r.resource_id FROM public.bridge_items r
        WHERE r.resource_id <> ALL (ARRAY(SELECT o.resource_id FROM public.bridge_items o WHERE o.reservation_type = s.type AND o.reservation_id = s.id))
        ORDER BY 1 LIMIT 1) AS other
-     FROM (SELECT DISTINCT ON (type) type, id, title, later
-       FROM (SELECT reservation_type AS type, reservation_id AS id, title, to_json(ends_at + interval '15 minutes')#>>'{}' AS later, starts_at,
+     FROM (SELECT DISTINCT ON (type) type, id, name, title, later
+       FROM (SELECT reservation_type AS type, reservation_id AS id, ${reservationName} AS name, title, to_json(ends_at + interval '15 minutes')#>>'{}' AS later, starts_at,
                count(*) OVER (PARTITION BY reservation_type, title) AS alike
-             FROM public.bridge_items WHERE active AND reservation_id IS NOT NULL AND NOT all_day) i
+             FROM public.bridge_items i WHERE active AND reservation_id IS NOT NULL AND NOT all_day) i
        ORDER BY type, starts_at > now() DESC, alike DESC, starts_at) s`,
   );
-  for (const { type, id, title, later, other } of samples) {
+  // several changes may be refused for the same reason
+  const said = new Set<string>();
+  const once: Report = (state, check, message, repair) => {
+    if (!said.has(message)) report(state, check, message, repair);
+    said.add(message);
+  };
+  for (const { type, id, name, title, later, other } of samples) {
     const changes = [
       ...(abilities.has('no-text') ? [] : [{ title: `${title.slice(0, 60)}, adapter check` }]),
       { ends_at: later, overlap: 'allow' },
@@ -65,12 +74,12 @@ export async function tryExisting(
         values: [type, id, 'Adapter check'],
       },
     ];
-    await tryLock(client, { type, id }, report);
-    for (const call of calls) await tryCall(client, call, { type, id }, report);
+    await tryLock(client, { type, id, name }, once);
+    for (const call of calls) await tryCall(client, call, { type, id, name }, once);
   }
 }
 
-type Key = Pick<Sample, 'type' | 'id'>;
+type Key = Pick<Sample, 'type' | 'id' | 'name'>;
 
 const repairOf = (state: string, name: string) =>
   state === '42501' ? grant : `Fix ${name} in 20_functions.sql.`;
@@ -81,7 +90,7 @@ const locks = `SELECT count(*)::integer AS held FROM pg_locks WHERE pid = pg_bac
     AND relation NOT IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname LIKE 'bridge\\_%')))`;
 
 /** An empty change must lock the reservation and write nothing. Needs a transaction that holds no such locks yet. */
-async function tryLock(client: pg.Client, { type, id }: Key, report: Report): Promise<void> {
+async function tryLock(client: pg.Client, { type, id, name }: Key, report: Report): Promise<void> {
   const observe = async () => ({
     held: await queryValue<number>(client, locks),
     written: await writtenRows(client),
@@ -95,7 +104,7 @@ async function tryLock(client: pg.Client, { type, id }: Key, report: Report): Pr
     report(
       'problem',
       'functions',
-      `bridge_change_item of ${type}/${id} with an empty change failed: ${failureInWords(error)}.`,
+      `bridge_change_item of ${name} with an empty change failed: ${failureInWords(error)}.`,
       sqlState(error) === '42501'
         ? repairOf('42501', 'bridge_change_item')
         : "After locking the row: IF change = '{}' THEN RETURN '{}'; END IF;",
@@ -104,20 +113,19 @@ async function tryLock(client: pg.Client, { type, id }: Key, report: Report): Pr
     report(
       'problem',
       'functions',
-      `bridge_change_item of ${type}/${id} with an empty change writes to the booking system.`,
+      `bridge_change_item of ${name} with an empty change writes to the booking system.`,
       "After locking the row: IF change = '{}' THEN RETURN '{}'; END IF;",
     );
   else if (after.held === before.held)
     report(
       'problem',
       'functions',
-      `bridge_change_item of ${type}/${id} with an empty change does not lock the reservation.`,
+      `bridge_change_item of ${name} with an empty change does not lock the reservation.`,
       'First read its row with FOR UPDATE; a change of the booking system at the same time would be lost otherwise.',
     );
 }
 
 async function tryCall(client: pg.Client, call: Call, key: Key, report: Report): Promise<void> {
-  const one = `${key.type}/${key.id}`;
   const before = await fingerprint(client, key);
   await client.query('SAVEPOINT existing');
   const error = await attempt(client, call.text, call.values);
@@ -131,7 +139,7 @@ async function tryCall(client: pg.Client, call: Call, key: Key, report: Report):
       // a system may refuse to change a type
       /^(22|23|P0001)/.test(state) ? 'note' : 'problem',
       'functions',
-      `${call.name} of ${one}, an existing reservation, failed: ${failureInWords(error)}.`,
+      `${call.name} of ${key.name}, an existing reservation, failed: ${failureInWords(error)}.`,
       /^(22|23|P0001)/.test(state) ? null : repairOf(state, call.name),
     );
     return;
@@ -140,14 +148,14 @@ async function tryCall(client: pg.Client, call: Call, key: Key, report: Report):
     report(
       'problem',
       'functions',
-      `After bridge_cancel_item of ${one}, an existing reservation, the view still shows it as active.`,
+      `After bridge_cancel_item of ${key.name}, an existing reservation, the view still shows it as active.`,
       'Fix bridge_cancel_item in 20_functions.sql.',
     );
   if (before !== after) await nameOthers(client, call, key, report);
 }
 
 /** All rows of the view except those of one reservation and of the one that replaces it. */
-const others = `FROM (SELECT i.reservation_type, i.reservation_id, i.active, to_jsonb(i) AS row FROM public.bridge_items i) i
+const others = `FROM (SELECT i.reservation_type, i.reservation_id, ${reservationName} AS name, i.active, to_jsonb(i) AS row FROM public.bridge_items i) i
   WHERE (i.reservation_type, i.reservation_id) IS DISTINCT FROM ($1, $2::bigint)
     AND (i.row ->> 'replaces') IS DISTINCT FROM ($1 || '/' || coalesce((
       SELECT k.key FROM public.bridge_key k WHERE k.kind = $1 AND k.id = $2::bigint), $2::text))`;
@@ -184,7 +192,7 @@ async function nameOthers(client: pg.Client, call: Call, key: Key, report: Repor
   report(
     lost.length > 0 ? 'problem' : 'warning',
     'functions',
-    `${call.name} of ${key.type}/${key.id} also ${lost.length > 0 ? 'cancels' : 'changes'} ${shown.length} other reservations: ${list}${shown.length > 3 ? ' and more' : ''}.`,
+    `${call.name} of ${key.name} also ${lost.length > 0 ? 'cancels' : 'changes'} ${shown.length} other reservations: ${list}${shown.length > 3 ? ' and more' : ''}.`,
     `Limit ${call.name} in 20_functions.sql to the one reservation. In a series, first remove its date from the series, as the booking system does for "only this one".`,
   );
 }
@@ -196,7 +204,7 @@ interface Other {
 
 async function readOthers(client: pg.Client, { type, id }: Key): Promise<ReadonlyMap<string, Other>> {
   const { rows } = await client.query<Other & { name: string }>(
-    `SELECT concat(i.reservation_type, '/', i.reservation_id) AS name, bool_or(i.active) AS active,
+    `SELECT i.name, bool_or(i.active) AS active,
        md5(string_agg(i.row::text, ',' ORDER BY i.row::text)) AS hash ${others} GROUP BY 1`,
     [type, String(id)],
   );

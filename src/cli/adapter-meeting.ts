@@ -1,12 +1,17 @@
 /** The meeting with which the functions of an adapter are tested: a free slot for it, its values, and its rows in the view. */
 import type pg from 'pg';
 import type { Id } from '../id.ts';
-import { findRow, queryRow, queryRows } from '../query.ts';
+import { findRow, queryRow, queryRows, queryValue } from '../query.ts';
 import { importItem, undone } from './adapter-calls.ts';
 
 export interface Key {
   readonly type: string;
   readonly id: Id;
+}
+
+export interface Named extends Key {
+  /** As users refer to it: type and key or number. */
+  readonly name: string;
 }
 
 /** A free time of a room; free are the hour before it and the time until an hour after `later`, too. */
@@ -26,6 +31,17 @@ export type Item = Readonly<Record<string, unknown>>;
 /** A row of the view. */
 export type Row = Readonly<Record<string, unknown>>;
 
+/** SQL: type and key or number of a row `i` of the view, as users refer to a reservation. */
+export const reservationName = `concat(coalesce(i.reservation_type, 'NULL'), '/', coalesce(to_jsonb(i) ->> 'reservation_key', i.reservation_id::text, 'NULL'))`;
+
+/** Like `reservationName`, also if the view does not show it. */
+export const nameOf = async (client: pg.Client, { type, id }: Key) =>
+  await queryValue<string>(
+    client,
+    `SELECT concat($1::text, '/', coalesce((SELECT k.key FROM public.bridge_key k WHERE k.kind = $1 AND k.id = $2::bigint), $2::text))`,
+    [type, id],
+  );
+
 /** An instant so many minutes later. */
 export const minutes = (at: string, add: number) => new Date(Date.parse(at) + add * 60_000).toISOString();
 
@@ -41,7 +57,10 @@ export const itemIn = (slot: Slot): Item => ({
   resource_ids: [slot.resource],
 });
 
-/** Of each known room the first workday within 90 days with a free slot at 10:00 local time, 90 minutes long. */
+/**
+ * Of each known room the first workday within 90 days with a free slot at 10:00 local time, 90 minutes long; if possible one on
+ * which another room is free as well.
+ */
 export async function freeSlots(client: pg.Client, timezone: string): Promise<readonly Slot[]> {
   const { rows: views } = await client.query<{ there: boolean }>(
     `SELECT to_regclass('public.bridge_resources') IS NOT NULL AS there`,
@@ -55,7 +74,7 @@ export async function freeSlots(client: pg.Client, timezone: string): Promise<re
        SELECT (date_trunc('day', now() AT TIME ZONE $1) + make_interval(days => n, hours => 10)) AT TIME ZONE $1 AS at
        FROM generate_series(1, 90) n
      )
-     SELECT resource, other, starts_at, ends_at, later FROM (SELECT DISTINCT ON (r.id) r.id AS resource, r.rank,
+     SELECT resource, other, starts_at, ends_at, later FROM (SELECT DISTINCT ON (resource) * FROM (SELECT r.id AS resource, r.rank, s.at,
        (SELECT o.id FROM rooms o WHERE o.id <> r.id AND NOT EXISTS (
           SELECT FROM public.bridge_items i WHERE i.resource_id = o.id AND i.active
             AND i.starts_at < s.at + interval '3 hours' AND i.ends_at > s.at - interval '1 hour')
@@ -66,7 +85,7 @@ export async function freeSlots(client: pg.Client, timezone: string): Promise<re
      WHERE extract(isodow FROM s.at AT TIME ZONE $1) < 6 AND NOT EXISTS (
        SELECT FROM public.bridge_items i WHERE i.resource_id = r.id AND i.active
          AND i.starts_at < s.at + interval '3 hours' AND i.ends_at > s.at - interval '1 hour')
-     ORDER BY r.id, r.rank, s.at) first ORDER BY rank, resource`,
+     ) free ORDER BY resource, other IS NULL, rank, at) first ORDER BY rank, resource`,
     [timezone],
   );
 }

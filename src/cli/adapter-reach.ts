@@ -81,7 +81,7 @@ export async function checkReach(client: pg.Client, report: Report): Promise<voi
       if ((await attempt(client, statement)) !== null) return undefined;
       const [first] = await queryColumn<string>(
         client,
-        `SELECT n.type || '/' || n.id FROM (${shown}) n JOIN adapter_shown w USING (type, id)
+        `SELECT concat(n.type, '/', coalesce((SELECT k.key FROM public.bridge_key k WHERE k.kind = n.type AND k.id = n.id), n.id::text)) FROM (${shown}) n JOIN adapter_shown w USING (type, id)
          WHERE n.hash IS DISTINCT FROM w.hash AND NOT EXISTS (
            SELECT FROM public.bridge_changes c WHERE c.changed_at >= $1::timestamptz AND (c.reservation_type IS NULL
              OR coalesce(c.reservation_id, bridge_key_id(c.reservation_type, c.reservation_key)) IS NULL

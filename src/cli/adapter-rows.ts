@@ -1,6 +1,7 @@
 /** Checks the rows of an adapter's view: nulls, duplicates, times, zone. */
 import type pg from 'pg';
 import { readRelations } from '../booking/read-tables.ts';
+import { reservationName } from './adapter-meeting.ts';
 import type { Report } from './doctor-findings.ts';
 
 interface Fault {
@@ -66,6 +67,8 @@ const faults: readonly Fault[] = [
   },
 ];
 
+const resourceName = `coalesce(to_jsonb(i) ->> 'resource_key', i.resource_id::text, 'NULL')`;
+
 /** Limit of the rows that are read; systematic errors show in that many. */
 const mostRows = 500_000;
 
@@ -75,13 +78,12 @@ export async function checkRows(client: pg.Client, report: Report): Promise<void
   const { rows: faulty } = await client.query<{ at: number; total: number; example: string }>(
     `WITH items AS MATERIALIZED (SELECT * FROM public.bridge_items LIMIT ${mostRows}),
      found AS (
-       SELECT f.at, concat(coalesce(i.reservation_type, 'NULL'), '/', coalesce(i.reservation_id::text, 'NULL'),
-         ' in resource ', coalesce(i.resource_id::text, 'NULL')) AS example
+       SELECT f.at, ${reservationName} || ' in resource ' || ${resourceName} AS example
        FROM items i CROSS JOIN LATERAL (VALUES ${faults.map(({ where }, at) => `(${at}, ${where})`).join(', ')}) AS f (at, found)
        WHERE f.found
        UNION ALL
-       SELECT ${faults.length}, concat(reservation_type, '/', reservation_id, ' in resource ', resource_id)
-       FROM items GROUP BY reservation_type, reservation_id, resource_id HAVING count(*) > 1
+       SELECT ${faults.length}, min(${reservationName} || ' in resource ' || ${resourceName})
+       FROM items i GROUP BY reservation_type, reservation_id, resource_id HAVING count(*) > 1
      )
      SELECT at, count(*) AS total, min(example) AS example FROM found GROUP BY at ORDER BY at`,
   );
@@ -173,9 +175,9 @@ export async function checkTimes(client: pg.Client, timezone: string, report: Re
     ? `(SELECT ' (' || min(r.name) || ')' FROM public.bridge_resources r WHERE r.resource_id = i.resource_id)`
     : 'NULL';
   const { rows } = await client.query<{ line: string }>(
-    `SELECT format('%s to %s, resource %s%s: %s (%s/%s)', to_char(i.starts_at AT TIME ZONE $1, 'YYYY-MM-DD HH24:MI'),
-       to_char(i.ends_at AT TIME ZONE $1, CASE WHEN (i.ends_at AT TIME ZONE $1)::date = (i.starts_at AT TIME ZONE $1)::date THEN 'HH24:MI' ELSE 'YYYY-MM-DD HH24:MI' END), coalesce(to_jsonb(i) ->> 'resource_key', i.resource_id::text), ${room}, i.title,
-       i.reservation_type, coalesce(to_jsonb(i) ->> 'reservation_key', i.reservation_id::text)) AS line
+    `SELECT format('%s to %s, resource %s%s: %s (%s)', to_char(i.starts_at AT TIME ZONE $1, 'YYYY-MM-DD HH24:MI'),
+       to_char(i.ends_at AT TIME ZONE $1, CASE WHEN (i.ends_at AT TIME ZONE $1)::date = (i.starts_at AT TIME ZONE $1)::date THEN 'HH24:MI' ELSE 'YYYY-MM-DD HH24:MI' END), ${resourceName}, ${room}, i.title,
+       ${reservationName}) AS line
      FROM public.bridge_items i WHERE i.active AND i.ends_at > now() ORDER BY i.starts_at LIMIT 5`,
     [timezone],
   );

@@ -1,6 +1,6 @@
 /** Compares the meeting in the view with the values that a function of the adapter was to store. */
 import type pg from 'pg';
-import type { Key, Row } from './adapter-meeting.ts';
+import type { Named, Row } from './adapter-meeting.ts';
 import type { Report } from './doctor-findings.ts';
 
 /** Keys that every adapter must store; a booking system may lack the others. */
@@ -9,7 +9,7 @@ const required = new Set(['starts_at', 'ends_at', 'title', 'resource_ids']);
 /** Reports each key of `requested` whose value in the view differs. Returns the keys with the requested values. */
 export async function compare(
   client: pg.Client,
-  { type, id }: Key,
+  { type, id, name: reservation }: Named,
   requested: Readonly<Record<string, unknown>>,
   by: string,
   report: Report,
@@ -28,7 +28,7 @@ export async function compare(
     report(
       'problem',
       'functions',
-      `After ${by}, bridge_items does not show ${type}/${id}.`,
+      `After ${by}, bridge_items does not show ${reservation}.`,
       'Check the conditions and joins of 10_view.sql, and that it has the same type.',
     );
     return [];
@@ -37,13 +37,13 @@ export async function compare(
     report(
       'note',
       'functions',
-      `After ${by}, ${type}/${id} awaits approval in each room that was tried, so overlaps were not tested.`,
+      `After ${by}, ${reservation} awaits approval in each room that was tried, so overlaps were not tested.`,
     );
   else if (item['active'] !== true)
     report(
       'problem',
       'functions',
-      `After ${by}, ${type}/${id} is shown as cancelled.`,
+      `After ${by}, ${reservation} is shown as cancelled.`,
       'Check the expression of active in 10_view.sql.',
     );
   for (const name of Object.keys(requested).filter((one) => !keys.includes(one))) {

@@ -8,10 +8,11 @@ import {
   freeSlots,
   isActiveIn,
   itemIn,
+  nameOf,
   readRow,
   withoutApproval,
   type Item,
-  type Key,
+  type Named,
   type Slot,
 } from './adapter-meeting.ts';
 import { watchOutbox, type CheckRecorded } from './adapter-outbox.ts';
@@ -79,7 +80,8 @@ async function runSteps(
   const checkRecorded = await watchOutbox(client, report);
   const key = await imported(client, item, report);
   if (key === null) return;
-  const expected = abilities.has('no-text') ? { ...item, title: undefined, description: undefined } : item;
+  const { title: _title, description: _description, ...withoutText } = item;
+  const expected = abilities.has('no-text') ? withoutText : item;
   const stored = await compare(client, key, expected, 'bridge_import_item', report);
   if (!stored.includes('is_private') && !abilities.has('no-private'))
     undeclared(
@@ -106,7 +108,7 @@ async function runSteps(
 /** Changes title and end, and checks what the function returned, the view and the outbox. */
 async function change(
   client: pg.Client,
-  key: Key,
+  key: Named,
   slot: Slot,
   abilities: ReadonlySet<Ability>,
   checkRecorded: CheckRecorded,
@@ -138,7 +140,7 @@ async function change(
   await checkRecorded(key, 'A changed meeting');
 }
 
-async function imported(client: pg.Client, item: Item, report: Report): Promise<Key | null> {
+async function imported(client: pg.Client, item: Item, report: Report): Promise<Named | null> {
   const row = await callFunction<{ type: string | null; id: Id | null }>(
     client,
     'SELECT reservation_type AS type, reservation_id AS id FROM bridge_import($1)',
@@ -147,7 +149,10 @@ async function imported(client: pg.Client, item: Item, report: Report): Promise<
     report,
   );
   if (row === null) return null;
-  if (row.type !== null && row.id !== null) return { type: row.type, id: row.id };
+  if (row.type !== null && row.id !== null) {
+    const key = { type: row.type, id: row.id };
+    return { ...key, name: await nameOf(client, key) };
+  }
   report(
     'problem',
     'functions',

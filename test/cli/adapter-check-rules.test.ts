@@ -253,3 +253,37 @@ test('where the room with the most bookings requires approval, another room is u
   expect(findings.filter(({ state }) => /problem|warning/.test(state))).toEqual([]);
   expect(findings.map(({ message }) => message).join('\n')).not.toMatch(/awaits approval/);
 });
+
+test('meetings in several rooms are tested on a day on which two rooms are free', async () => {
+  await using db = await openTestDatabase({ schema: 'bare mrbs' });
+  // each room has the time of every other day, but of the last ones none
+  await db.query(`INSERT INTO mrbs_entry (room_id, start_time, end_time, name, create_by, modified_by)
+    SELECT 11 + d % 2, extract(epoch FROM t.at), extract(epoch FROM t.at + interval '1 hour'), 'Choir', 'kari', 'kari'
+    FROM generate_series(1, 30) d,
+      LATERAL (SELECT (date_trunc('day', now() AT TIME ZONE 'Europe/Oslo') + make_interval(days => d, hours => 10)) AT TIME ZONE 'Europe/Oslo' AS at) t`);
+  expect((await found(db, 'mrbs')).map(({ message }) => message).join('\n')).not.toMatch(/No second room/);
+});
+
+test('a reservation with a key is named by it, and each refusal is reported once', async () => {
+  await using db = await openTestDatabase({ schema: `bare ${campus}` });
+  await db.query(`INSERT INTO campus_booking (room_code, during, title, status)
+    SELECT 'A-101', tstzrange(now() + make_interval(days => d), now() + make_interval(days => d, hours => 1)), 'Senate', 'confirmed'
+    FROM generate_series(1, 3) d`);
+  const folder = spoilt(
+    functions,
+    (text) =>
+      text.replace(
+        /(-- it is only to be locked\n {2}END IF;\n)/,
+        "$1  RAISE EXCEPTION 'It is fixed.' USING ERRCODE = '22023';\n",
+      ),
+    campus,
+  );
+  const refused = (await found(db, folder)).filter(({ message }) =>
+    /existing reservation, failed/.test(message),
+  );
+  expect(refused.map(({ message }) => message)).toEqual([
+    expect.stringMatching(
+      /bridge_change_item of booking\/[0-9a-f]{8}-[0-9a-f-]+, an existing reservation, failed: It is fixed/,
+    ) as string,
+  ]);
+});
