@@ -44,8 +44,8 @@ export async function textsOf(db: Queryable, table?: string): Promise<Readonly<R
   if (guessed === null)
     throw new Permanent(
       table === undefined
-        ? 'No bookings table was found: no table has a primary key of one column and columns for start and end, or for start and duration.'
-        : `${table} cannot be used: it has no primary key of one column, or no two columns with times.`,
+        ? 'No bookings table was found: no table has a key of one column and columns for start and end, or for start and duration.'
+        : `${table} cannot be used: it has no key of one column, or no two columns with times.`,
       {
         hint:
           table === undefined
@@ -78,13 +78,18 @@ async function readColumns(db: Queryable): Promise<readonly Column[]> {
     SELECT n.nspname AS schema, c.relname AS "table", a.attname AS "column", format_type(a.atttypid, NULL) AS type,
       CASE WHEN a.atttypid IN ('varchar'::regtype, 'bpchar'::regtype) AND a.atttypmod > 4 THEN a.atttypmod - 4 END AS length,
       EXISTS (SELECT FROM pg_constraint x WHERE x.conrelid = c.oid AND x.contype = 'x' AND a.attnum = ANY (x.conkey)) AS "isExcluded",
-      EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND a.attnum = ANY (i.indkey)) AS "isKey",
+      EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = k.key AND a.attnum = ANY (i.indkey)) AS "isKey",
       a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AS "isNeeded", a.attnotnull AS "isNotNull",
       (SELECT n2.nspname || '.' || c2.relname FROM pg_constraint k
        JOIN pg_class c2 ON c2.oid = k.confrelid JOIN pg_namespace n2 ON n2.oid = c2.relnamespace
        WHERE k.conrelid = c.oid AND k.contype = 'f' AND k.conkey = ARRAY[a.attnum] LIMIT 1) AS "references"
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    -- the primary key; in a table without one, the first required column that is unique
+    LEFT JOIN LATERAL (
+      SELECT i.indexrelid AS key FROM pg_index i LEFT JOIN pg_attribute u ON u.attrelid = c.oid AND u.attnum = i.indkey[0]
+      WHERE i.indrelid = c.oid AND (i.indisprimary OR (i.indisunique AND i.indnkeyatts = 1 AND i.indpred IS NULL AND u.attnotnull))
+      ORDER BY i.indisprimary DESC, u.attnum LIMIT 1) k ON true
     WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
       AND NOT (n.nspname = 'public' AND c.relname LIKE 'bridge\\_%')
     ORDER BY 1, 2, a.attnum`,

@@ -49,14 +49,11 @@ function view(guess: Guess, type: string, values: readonly StateValue[]): string
   const isNarrow = id.type === 'integer' || id.type === 'smallint';
   const isPublic = guess.private !== null && /public/i.test(guess.private.column);
   const flag = guess.private === null ? null : read(guess, guess.private);
-  const isPrivate =
-    flag === null
-      ? 'false'
-      : guess.private!.type === 'boolean'
-        ? isPublic
-          ? `NOT ${flag}`
-          : flag
-        : `${flag} = ${isPublic ? '0' : '1'}`;
+  const isSet =
+    guess.private?.type === 'boolean'
+      ? `${isPublic ? 'NOT ' : ''}${flag}`
+      : `${flag} = ${isPublic ? '0' : '1'}`;
+  const isPrivate = flag === null ? 'false' : guess.private!.isNotNull ? isSet : `coalesce(${isSet}, false)`;
   const text = (column: Column | null) => (column === null ? 'NULL::text' : `${read(guess, column)}::text`);
   const roomAt = room === null ? 'NULL' : link === null ? read(guess, room) : of('l', room);
   const { active, state } = states(guess, values);

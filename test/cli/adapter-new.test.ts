@@ -432,6 +432,33 @@ test('a table that a person names, with times that no name tells', async () => {
   assert.match(unknown.written.err, /There is no table actions/);
 });
 
+test('a table without a primary key is known by its unique column, and a flag may be empty', async () => {
+  const { written, problems, read } = await write(`
+    CREATE SCHEMA desk;
+    CREATE TABLE desk.room (room_id serial NOT NULL UNIQUE, room_name varchar);
+    CREATE TABLE desk.booking (booking_id serial NOT NULL UNIQUE, day date, start_time time, end_time time, is_private boolean,
+      room_id integer NOT NULL REFERENCES desk.room (room_id), title varchar);
+    CREATE INDEX ON desk.booking (room_id);
+    INSERT INTO desk.room (room_name) VALUES ('1'), ('2');
+    INSERT INTO desk.booking (day, start_time, end_time, room_id, title) VALUES (current_date + 2, '09:00', '10:00', 1, 'Choir')`);
+  assert.equal(written.code, 0, written.out + written.err);
+  expect(problems).toEqual([]);
+  assert.match(read('30_watch.sql'), /SELECT 'booking', changed\.booking_id/);
+  assert.match(read('11_resources.sql'), /room_id/);
+});
+
+test('bookings without texts', async () => {
+  const { problems, read } = await write(`
+    CREATE TABLE rooms (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL);
+    CREATE TABLE bookings (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), room_id uuid NOT NULL REFERENCES rooms, starts_at timestamptz NOT NULL,
+      ends_at timestamptz NOT NULL, status text NOT NULL DEFAULT 'confirmed');
+    CREATE INDEX ON bookings (room_id);
+    INSERT INTO rooms (name) VALUES ('A'), ('B');
+    INSERT INTO bookings (room_id, starts_at, ends_at, status) SELECT id, ${next(24)}, ${next(25)}, unnest('{confirmed,cancelled}'::text[]) FROM rooms`);
+  assert.match(read('40_defaults.sql'), /no-text/);
+  expect(problems).toEqual([]);
+});
+
 test('a database without anything like bookings is told so', async () => {
   const { written } = await write('CREATE TABLE person (id serial PRIMARY KEY, born date)');
   assert.equal(written.code, 1);
