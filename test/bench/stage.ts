@@ -169,10 +169,15 @@ export interface BenchDaemon extends AsyncDisposable {
 
 /** As `main.ts` restarts itself. */
 const startFlags = ['--max-semi-space-size=2', '--heap-growing-percent=20'];
+const startEnvironment = { MALLOC_ARENA_MAX: '1' };
 
 /** Starts `bench-daemon.child.ts` as `npm start` does; resolves when it hears. */
 export async function startDaemon(env: Environment): Promise<BenchDaemon> {
-  const { child, first } = await forkChild('bench-daemon.child.ts', env, startFlags);
+  const { child, first } = await forkChild(
+    'bench-daemon.child.ts',
+    { ...env, ...startEnvironment },
+    startFlags,
+  );
   return {
     child,
     replica: (first as { replica: string }).replica,

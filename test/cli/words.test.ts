@@ -123,22 +123,34 @@ test('a Node that is too old is told in one line which one it takes', async () =
   expect(code).toBe(64);
 });
 
-test.skipIf(process.platform !== 'linux')(
-  'serve keeps its heap small however it is started, in the same process',
-  async () => {
-    await using office = await openOffice();
-    const child = spawn(process.execPath, [main], {
-      env: { PATH: process.env['PATH'], ...clockShim(), ...office.env, PORT: '0', LOG_LEVEL: 'info' },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    await once(child.stdout, 'data');
-    expect(readFileSync(`/proc/${child.pid}/cmdline`, 'utf8').split('\0')).toContain(
-      '--max-semi-space-size=2',
-    );
-    child.kill('SIGTERM');
-    expect(await once(child, 'exit')).toEqual([0, null]);
+test.skipIf(process.platform !== 'linux').each([
+  { started: 'as documented', flags: [], arenas: undefined },
+  {
+    started: 'with the flags of the heap',
+    flags: ['--max-semi-space-size=2', '--heap-growing-percent=20'],
+    arenas: undefined,
   },
-);
+  { started: 'with a limit of its own', flags: [], arenas: '2' },
+])('serve keeps its memory small, in the same process: started $started', async ({ flags, arenas }) => {
+  await using office = await openOffice();
+  const child = spawn(process.execPath, [...flags, main], {
+    env: {
+      PATH: process.env['PATH'],
+      ...clockShim(),
+      ...office.env,
+      PORT: '0',
+      LOG_LEVEL: 'info',
+      ...(arenas !== undefined && { MALLOC_ARENA_MAX: arenas }),
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(child.stdout, 'data');
+  const of = (file: string) => readFileSync(`/proc/${child.pid}/${file}`, 'utf8').split('\0');
+  expect(of('cmdline')).toContain('--max-semi-space-size=2');
+  expect(of('environ')).toContain(`MALLOC_ARENA_MAX=${arenas ?? '1'}`);
+  child.kill('SIGTERM');
+  expect(await once(child, 'exit')).toEqual([0, null]);
+});
 
 test.skipIf(process.platform !== 'linux')(
   'serve keeps nothing in memory of what strips types: the first start begins anew once that is done, a later one need not',
