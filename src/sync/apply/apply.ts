@@ -1,5 +1,6 @@
 /** The due work items of one leased room: each is read, decided about, written to the side that has to change, and settled. */
 import type { Queryable } from '../../database.ts';
+import type { Action } from '../decide/decide.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { isFollowed, type LeasedRoom, type Window } from '../store/work-list.ts';
 import { hintSeries, listWindow, noteRemovals } from '../store/pull-store.ts';
@@ -149,10 +150,12 @@ export function createApply(options: ApplyOptions) {
   }
 }
 
-/** The event is to be replaced because it is missing, which Outlook has not reported: it may have another id now. */
+/** What is done about a missing event. Its report is waited for, and until then the event may have another id. */
+const aboutLoss: readonly Action['do'][] = ['create', 'cancel-booking', 'ask'];
+
 const isUnreportedLoss = ({ mapped, seen, action }: Decision): boolean =>
   seen === 'absent' &&
-  action.do === 'create' &&
+  aboutLoss.includes(action.do) &&
   mapped.eventId !== null &&
   (mapped.news === null || mapped.news === 'look');
 

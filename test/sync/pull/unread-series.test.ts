@@ -62,7 +62,7 @@ test('a series that is read needs no full scan', async () => {
   expect(await w.db.query('SELECT compare_at FROM bridge_room_state')).toEqual([{ compare_at: null }]);
 });
 
-test.each(['booking', 'newest'] as const)(
+test.each(['booking', 'newest', 'outlook', 'ask'] as const)(
   'with CONFLICT_POLICY %s, the clerk renames a date whose series was moved a moment ago: it is the same reservation',
   async (conflict) => {
     await using w = await open({ conflict });
