@@ -664,6 +664,15 @@ COMMENT ON COLUMN bridge_mappings.former_events IS 'events that the mapping had 
 $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0230_former_events', now());
 
+  EXECUTE $migration$
+-- The event of a reservation of several rooms is deleted in one room and edited in another one: the edit is no change of the booking system
+-- that keeps the deletion from being followed.
+
+ALTER TABLE bridge_mappings ADD COLUMN followed_state jsonb;
+COMMENT ON COLUMN bridge_mappings.followed_state IS 'the reservation since the last agreement, if only edits in Outlook of its events in other rooms have changed it';
+$migration$;
+  INSERT INTO bridge_migrations (name, run_on) VALUES ('0240_followed_state', now());
+
   EXECUTE $functions$
 -- Advisory locks by name. src/locks.ts has the same numbers with the purpose of each. The only other place with numbers is the
 -- template of the triggers (12_watch.sql), where a call would cost too much.
@@ -2405,7 +2414,7 @@ CREATE OR REPLACE FUNCTION bridge_work_item(m bridge_mappings, status text, revi
     'status', status, 'direction', m.sync_direction, 'generation', m.generation, 'revision', revision, 'createdAt', m.created_at,
     'attempt', attempt, 'lane', lane, 'agreement', CASE WHEN bridge_may_be_sent(m, active) THEN 'unanswered' ELSE m.agreement END,
     'bookingBase', CASE WHEN bridge_may_be_sent(m, active) THEN '{}' ELSE m.booking_base END, 'outlookBase', m.outlook_base,
-    'outlookSeen', m.outlook_seen, 'recorded', recorded, 'sent', sent, 'active', active, 'booking', booking, 'unreadable', unreadable, 'inWindow', in_window,
+    'followed', m.followed_state, 'outlookSeen', m.outlook_seen, 'recorded', recorded, 'sent', sent, 'active', active, 'booking', booking, 'unreadable', unreadable, 'inWindow', in_window,
     'covered', covered, 'coverConfirmed', cover_confirmed, 'ended', ended, 'elsewhere', elsewhere,
     'news', m.outlook_news, 'isOrganizer', m.is_organizer, 'iCalUId', m.ical_uid, 'originalStart', m.original_start,
     'etag', m.outlook_etag, 'intent', m.event_intent, 'removing', m.removing, 'waitsFor', m.waits_for, 'renames', m.renames, 'conflict', m.conflict, 'error', m.error_message, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,
@@ -4034,6 +4043,24 @@ LANGUAGE sql AS $agree$
     AND o.outlook_event_id IS NOT NULL AND o.sync_status <> 'cancelled';
 $agree$;
 
+-- An edit in Outlook of the event in one room has changed the reservation from the state `before` to `seen`. Its other rooms know by this
+-- that the booking system itself has not changed it since their last agreement: see `eventGone` in src/sync/decide/decide.ts.
+CREATE OR REPLACE FUNCTION bridge_follow_in_other_rooms(mapping bigint, kind text, id_ bigint, before jsonb, seen jsonb) RETURNS void
+LANGUAGE sql AS $follow$
+  UPDATE bridge_mappings o SET followed_state = seen - 'as', revision = o.revision + 1
+  WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.id <> mapping AND o.is_organizer
+    AND o.outlook_event_id IS NOT NULL AND o.sync_status <> 'cancelled' AND o.agreement = 'agreed'
+    AND coalesce(o.followed_state, o.booking_base - 'as') = before - 'as';
+$follow$;
+
+CREATE OR REPLACE FUNCTION bridge_agreed_anew() RETURNS trigger LANGUAGE plpgsql AS $anew$
+BEGIN
+  NEW.followed_state := NULL;
+  RETURN NEW;
+END $anew$;
+CREATE OR REPLACE TRIGGER bridge_mappings_agreed_anew BEFORE UPDATE OF booking_base ON bridge_mappings FOR EACH ROW
+  WHEN (OLD.followed_state IS NOT NULL AND NEW.booking_base IS DISTINCT FROM OLD.booking_base) EXECUTE FUNCTION bridge_agreed_anew();
+
 -- Writes a change from Outlook of one item into the booking system, by the adapter's functions. `what`: import, change or cancel.
 -- Returns `settlements`, which bridge_settle stores in the same transaction: `settled`, completed by bridge_merged; and `answer`: the
 -- reservation, and whether it existed before (`joined`). Throws BR001 if the lease was lost; BR002, with nothing written, if the
@@ -4107,7 +4134,7 @@ BEGIN
     RAISE EXCEPTION 'mapping % changed meanwhile', m.id USING ERRCODE = 'BR002';
   END IF;
   IF what = 'change' THEN
-    PERFORM bridge_agree_in_other_rooms(m.id, kind, id_, place.seen);
+    PERFORM bridge_agree_in_other_rooms(m.id, kind, id_, place.seen), bridge_follow_in_other_rooms(m.id, kind, id_, expected, place.seen);
   END IF;
   -- a daemon of the previous version may call this function, and its settlement has no `merge` (90_previous_version.sql)
   IF settled ? 'written' AND NOT settled ? 'merge' THEN
@@ -4589,12 +4616,12 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '06afe4eb202e35dae45489bf71125a3c44a8fb1cf54fa50fb859da8354ed3a2c ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '104e0ca63de8dbb039da68f042bdb16cf75489b6c0b859620be99e3bedf52f27 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(
         SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgfoid = p.oid)), 'public.', '') AS line
-      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_locked_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_is_in_window,bridge_item_state,bridge_active_room,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_read_elsewhere,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_cover_found,bridge_examine_beneath,bridge_retry_refused,bridge_cover_concerns_others,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_sent_again,bridge_with_sent,bridge_others_sent,bridge_sending,bridge_store_doubt,bridge_gather,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_may_be_sent,bridge_work_item,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_next_epoch,bridge_misses,bridge_stopped,bridge_leased,bridge_lease,bridge_release_locked,bridge_release,bridge_release_rooms,bridge_leased_one,bridge_read_one,bridge_lease_one,bridge_record_one,bridge_settle_forgotten,bridge_with_create,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_retry_failed,bridge_park,bridge_reconcile,bridge_attach,bridge_event_replaced,bridge_notice,bridge_pulled,bridge_hinted,bridge_answer_hints,bridge_tell_hints,bridge_mark_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_waits_as_conflict,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_lease_early,bridge_record_lease,bridge_doubt_rooms,bridge_wake}')
+      FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname = ANY ('{bridge_try_lock_room,bridge_unlock_room,bridge_unlock_other_rooms,bridge_lock_for_fold,bridge_locked_for_fold,bridge_lock_for_settlement,bridge_lock_reservation,bridge_lock_meeting,bridge_is_plan,bridge_abilities,bridge_index,bridge_stored_keys,bridge_key_hash,bridge_key_id,bridge_key_of,bridge_resource_id,bridge_uuid,bridge_named,bridge_number_keys,bridge_number_room,bridge_number_resources,bridge_with_keys,bridge_import,bridge_by_key,bridge_stored_keys,bridge_watched_table,bridge_make_triggers,bridge_equality,bridge_names_keys,bridge_way_of,bridge_watch_body,bridge_watch_table,bridge_watch,bridge_unwatch,bridge_window,bridge_is_in_window,bridge_item_state,bridge_active_room,bridge_own_settings,bridge_view_has,bridge_style,bridge_filled,bridge_appearance,bridge_stands,bridge_room_settings_changed,bridge_appearance_changed,bridge_replaced,bridge_hand_over,bridge_concerns_rows,bridge_read_item,bridge_read_elsewhere,bridge_unreadable_in,bridge_covers,bridge_cover_is_shown,bridge_cover_of,bridge_cover_found,bridge_examine_beneath,bridge_retry_refused,bridge_cover_concerns_others,bridge_cover_changed,bridge_readable_columns,bridge_items_of,bridge_items_in,bridge_ring_room,bridge_ring_rooms,bridge_sent_again,bridge_with_sent,bridge_others_sent,bridge_sending,bridge_store_doubt,bridge_gather,bridge_fold,bridge_lock_holders,bridge_fold_alone,bridge_fold_each,bridge_this_database,bridge_hold,bridge_confirm,bridge_earlier_room,bridge_resolved,bridge_claim_read,bridge_need_leases,bridge_need_lease,bridge_may_be_sent,bridge_work_item,bridge_work_of,bridge_work,bridge_work_items,bridge_due,bridge_due_items,bridge_hints_of,bridge_room_is_free,bridge_next_epoch,bridge_misses,bridge_stopped,bridge_leased,bridge_lease,bridge_release_locked,bridge_release,bridge_release_rooms,bridge_leased_one,bridge_read_one,bridge_lease_one,bridge_record_one,bridge_settle_forgotten,bridge_with_create,bridge_settle_events,bridge_settle_counterparts,bridge_settle_removals,bridge_settle_rooms,bridge_settle,bridge_put_off_creates,bridge_retry_failed,bridge_park,bridge_reconcile,bridge_attach,bridge_event_replaced,bridge_notice,bridge_pulled,bridge_hinted,bridge_answer_hints,bridge_tell_hints,bridge_mark_hinted,bridge_baselined,bridge_begin_pull,bridge_verified,bridge_removing,bridge_show_again,bridge_is_mailbox,bridge_follow_mailbox,bridge_follow_mailboxes,bridge_replace_mailbox,bridge_met,bridge_revive,bridge_write_import,bridge_hold_reservation,bridge_write_change,bridge_gives_up,bridge_write_cancel,bridge_agree_in_other_rooms,bridge_follow_in_other_rooms,bridge_agreed_anew,bridge_write_booking,bridge_merged,bridge_leaving,bridge_write_exchange,bridge_deed,bridge_waits_as_conflict,bridge_count_removals,bridge_beat,bridge_rooms_changed,bridge_room_keyed,bridge_only_way,bridge_keys_lost,bridge_mapping_touched,bridge_mapping_empty,bridge_mapping_reset,bridge_mapping_lost,bridge_reconcile_requested,bridge_scan_requested,bridge_take,bridge_begin_pull,bridge_with_merge,bridge_write_back,bridge_write_together,bridge_baselined,bridge_lease_early,bridge_record_lease,bridge_doubt_rooms,bridge_wake}')
     ) d))
   ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now();
 END $create_tables$;

@@ -32,7 +32,7 @@ CREATE OR REPLACE FUNCTION bridge_work_item(m bridge_mappings, status text, revi
     'status', status, 'direction', m.sync_direction, 'generation', m.generation, 'revision', revision, 'createdAt', m.created_at,
     'attempt', attempt, 'lane', lane, 'agreement', CASE WHEN bridge_may_be_sent(m, active) THEN 'unanswered' ELSE m.agreement END,
     'bookingBase', CASE WHEN bridge_may_be_sent(m, active) THEN '{}' ELSE m.booking_base END, 'outlookBase', m.outlook_base,
-    'outlookSeen', m.outlook_seen, 'recorded', recorded, 'sent', sent, 'active', active, 'booking', booking, 'unreadable', unreadable, 'inWindow', in_window,
+    'followed', m.followed_state, 'outlookSeen', m.outlook_seen, 'recorded', recorded, 'sent', sent, 'active', active, 'booking', booking, 'unreadable', unreadable, 'inWindow', in_window,
     'covered', covered, 'coverConfirmed', cover_confirmed, 'ended', ended, 'elsewhere', elsewhere,
     'news', m.outlook_news, 'isOrganizer', m.is_organizer, 'iCalUId', m.ical_uid, 'originalStart', m.original_start,
     'etag', m.outlook_etag, 'intent', m.event_intent, 'removing', m.removing, 'waitsFor', m.waits_for, 'renames', m.renames, 'conflict', m.conflict, 'error', m.error_message, 'resolution', m.resolution, 'importAsked', m.import_asked_at IS NOT NULL,

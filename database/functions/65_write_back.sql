@@ -222,6 +222,24 @@ LANGUAGE sql AS $agree$
     AND o.outlook_event_id IS NOT NULL AND o.sync_status <> 'cancelled';
 $agree$;
 
+-- An edit in Outlook of the event in one room has changed the reservation from the state `before` to `seen`. Its other rooms know by this
+-- that the booking system itself has not changed it since their last agreement: see `eventGone` in src/sync/decide/decide.ts.
+CREATE OR REPLACE FUNCTION bridge_follow_in_other_rooms(mapping bigint, kind text, id_ bigint, before jsonb, seen jsonb) RETURNS void
+LANGUAGE sql AS $follow$
+  UPDATE bridge_mappings o SET followed_state = seen - 'as', revision = o.revision + 1
+  WHERE o.reservation_type = kind AND o.reservation_id = id_ AND o.id <> mapping AND o.is_organizer
+    AND o.outlook_event_id IS NOT NULL AND o.sync_status <> 'cancelled' AND o.agreement = 'agreed'
+    AND coalesce(o.followed_state, o.booking_base - 'as') = before - 'as';
+$follow$;
+
+CREATE OR REPLACE FUNCTION bridge_agreed_anew() RETURNS trigger LANGUAGE plpgsql AS $anew$
+BEGIN
+  NEW.followed_state := NULL;
+  RETURN NEW;
+END $anew$;
+CREATE OR REPLACE TRIGGER bridge_mappings_agreed_anew BEFORE UPDATE OF booking_base ON bridge_mappings FOR EACH ROW
+  WHEN (OLD.followed_state IS NOT NULL AND NEW.booking_base IS DISTINCT FROM OLD.booking_base) EXECUTE FUNCTION bridge_agreed_anew();
+
 -- Writes a change from Outlook of one item into the booking system, by the adapter's functions. `what`: import, change or cancel.
 -- Returns `settlements`, which bridge_settle stores in the same transaction: `settled`, completed by bridge_merged; and `answer`: the
 -- reservation, and whether it existed before (`joined`). Throws BR001 if the lease was lost; BR002, with nothing written, if the
@@ -295,7 +313,7 @@ BEGIN
     RAISE EXCEPTION 'mapping % changed meanwhile', m.id USING ERRCODE = 'BR002';
   END IF;
   IF what = 'change' THEN
-    PERFORM bridge_agree_in_other_rooms(m.id, kind, id_, place.seen);
+    PERFORM bridge_agree_in_other_rooms(m.id, kind, id_, place.seen), bridge_follow_in_other_rooms(m.id, kind, id_, expected, place.seen);
   END IF;
   -- a daemon of the previous version may call this function, and its settlement has no `merge` (90_previous_version.sql)
   IF settled ? 'written' AND NOT settled ? 'merge' THEN

@@ -125,6 +125,7 @@ function actionOn(
   const isFound = adopted !== null || isBookingChosen;
   const reservation = {
     agreement: isFound ? never : shownAgreement(mapped, outlook),
+    followed: shownFollowed(mapped, outlook),
     wanted: wantedOf(mapped, wanted, outlook),
     direction,
   };
@@ -252,6 +253,9 @@ function shownAgreement({ agreement, booking }: Mapped, outlook: Pick<OutlookSid
   const as = shown.as === undefined ? {} : { as: shown.as };
   return { is: 'partly', on: { ...pick(shown, Object.keys(agreement.on)), ...as } };
 }
+
+const shownFollowed = ({ followed, booking }: Mapped, { show }: Pick<OutlookSide, 'show'>): Item | null =>
+  followed == null ? null : show(booking?.as === undefined ? followed : { ...followed, as: booking.as });
 
 export const pick = (item: ItemChange, fields: readonly string[]): ItemChange =>
   Object.fromEntries(

@@ -11,6 +11,8 @@ import { merge } from './merge.ts';
 interface Reservation {
   /** What Outlook should show of the last agreement. */
   readonly agreement: Agreement;
+  /** ... of the reservation as edits in Outlook of its events in other rooms have left it; null: there were none, or other changes. */
+  readonly followed: Item | null;
   readonly wanted: Wanted;
   readonly direction: 'both' | 'booking_to_outlook' | 'outlook_to_booking';
 }
@@ -189,11 +191,13 @@ function taken(sides: Both, outlook: ItemChange, wanted: BookedItem, shown: Item
 
 /** The event is gone from Outlook, or no longer occupies the room, and the reservation exists. */
 function eventGone(sides: Both, wanted: There): Action {
-  const { agreement, time, choice } = sides;
+  const { agreement, followed, time, choice } = sides;
   // what has ended is never cancelled from Outlook
   if (time !== 'ahead') return { do: 'settle', as: 'synced' };
   // whether it is covered by now or not, the reservation is still as agreed: the deletion of the event is meant for it
   if (agreement.is === 'agreed' && sameItem(agreement.on, wanted.item)) return { do: 'cancel-booking' };
+  // only Outlook changed it, in another room: which of the two was read first makes no difference
+  if (followed !== null && sameItem(followed, wanted.item)) return { do: 'cancel-booking' };
   // the last agreement is unknown (it was requested by hand, or found): the booking system has the authority
   if (agreement.is === 'never' || agreement.is === 'unanswered') return withoutEvent(sides, wanted, false);
   // the booking system changed it meanwhile

@@ -42,6 +42,8 @@ export interface Mapped extends Known {
   /** The origin of the reservation. */
   readonly direction: string;
   readonly agreement: Agreement;
+  /** The reservation, if since the last agreement only edits in Outlook of its events in other rooms have changed it. */
+  readonly followed?: BookedItem | null;
   /** The reservation's active flag; null: no row in this room any more. */
   readonly active: boolean | null;
   /** The error of reading its row; null: none. */

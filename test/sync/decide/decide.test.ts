@@ -173,6 +173,16 @@ describe('an event deleted in Outlook', () => {
     }
     test(`(${is}) comes back when the booking system changed it and is preferred`, () =>
       expect(decide({ ...lost, wanted: renamed })).toEqual({ do: 'create', item: renamed }));
+    test.each(['booking', 'outlook', null] as const)(
+      `(${is}) cancels what only edits in Outlook in other rooms changed (%s is preferred)`,
+      (prefer) => {
+        expect(decide({ ...lost, wanted: renamed, followed: renamed, prefer })).toEqual({
+          do: 'cancel-booking',
+        });
+      },
+    );
+    test(`(${is}) comes back when the booking system changed it besides`, () =>
+      expect(decide({ ...lost, wanted: moved, followed: renamed })).toEqual({ do: 'create', item: moved }));
     test(`(${is}) cancels what the booking system changed when Outlook is preferred`, () =>
       expect(decide({ ...lost, wanted: renamed, prefer: 'outlook' })).toEqual({ do: 'cancel-booking' }));
     test(`(${is}) waits for a person when the booking system changed it and neither side is preferred`, () =>

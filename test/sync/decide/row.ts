@@ -8,6 +8,8 @@ export interface Row {
   /** Null: they never agreed; without fields: it was not answered; with some: those. */
   readonly agreed: ItemChange | null;
   readonly wanted: Item | null;
+  /** Edits in Outlook in other rooms led to this. */
+  readonly followed?: Item;
   /** The reservation as it is in its other rooms. */
   readonly elsewhere?: Item | null;
   readonly outlookBase: Item | null;
@@ -34,6 +36,7 @@ export function sidesOf(row: Row): Sides {
     item === null ? { is: 'nothing', elsewhere: row.elsewhere ?? null } : { is: 'item', item, place };
   const reservation = {
     agreement: row.agreed === null ? never : agreementOn(row.agreed),
+    followed: row.followed ?? null,
     wanted,
     direction,
   } as const;
