@@ -142,13 +142,20 @@ export function createWriteBooking(db: Queryable) {
 
 /**
  * A constraint, a RAISE of a function, or a value that a column cannot store. Otherwise a function, trigger or view failed, perhaps on
- * another item that it read: what fails with a calculation is not known to depend on the item.
+ * another item that it read: what fails with a calculation is not known to depend on the item. A RAISE with another SQLSTATE of
+ * PostgreSQL reports a failure, too.
  */
 function isRule(error: unknown): boolean {
   const state = sqlState(error) ?? '';
   const isRaised = (error as { readonly routine?: unknown }).routine === 'exec_stmt_raise';
-  return /^23/.test(state) || unstorable.includes(state) || (isRaised && /^(22|P0)/.test(state));
+  return (
+    /^(23|44)/.test(state) ||
+    unstorable.includes(state) ||
+    (isRaised && (/^(22|P0)/.test(state) || !ofPostgres.test(state)))
+  );
 }
+/** The classes of https://www.postgresql.org/docs/current/errcodes-appendix.html. */
+const ofPostgres = /^(0[0-3]|0[89ABFLPZ]|10|2[0-8]|2[BDF]|3[489]|3[BDF]|4[024]|5[34578]|72|F0|HV|P0|XX)/;
 /** string_data_right_truncation, untranslatable_character, character_not_in_repertoire */
 const unstorable = ['22001', untranslatable, '22021'];
 

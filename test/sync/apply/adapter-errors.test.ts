@@ -37,6 +37,15 @@ test.each([
      CREATE TRIGGER closed BEFORE INSERT ON bb_event FOR EACH ROW WHEN (NEW.name = 'Dinner')
        EXECUTE FUNCTION bookings_are_closed()`,
   ],
+  [
+    'PB001',
+    'bookings_are_closed, line 1',
+    `CREATE FUNCTION bookings_are_closed() RETURNS trigger LANGUAGE plpgsql AS
+       $$ BEGIN RAISE EXCEPTION 'The books are closed.' USING ERRCODE = 'PB001'; END $$;
+     CREATE TRIGGER closed BEFORE INSERT ON bb_event FOR EACH ROW WHEN (NEW.name = 'Dinner')
+       EXECUTE FUNCTION bookings_are_closed()`,
+  ],
+  ['45000', 'bridge_import_item, line 1', importing(`RAISE 'not on Sundays' USING ERRCODE = '45000';`)],
 ])('SQLSTATE %s of an import parks it alone (%s)', async (state, place, sabotage) => {
   await using w = await open();
   await w.db.query(sabotage);
@@ -52,7 +61,7 @@ test.each([
   expect(others).toEqual([]);
   expect(parked).toMatchObject({ sync_status: 'error' });
   // a rule that this item breaks is not tried again by itself
-  expect(parked!.due_at === null).toBe(['23502', 'P0001'].includes(state));
+  expect(parked!.due_at === null).toBe(['23502', 'P0001', 'PB001', '45000'].includes(state));
   expect(parked!.error_message).toContain(place);
   expect(parked!.error_message).toContain(`SQLSTATE ${state})`);
   expect(w.facts.filter(({ fact }) => fact === 'bug')).toEqual([]);
@@ -71,6 +80,14 @@ test.each([
     `CREATE OR REPLACE FUNCTION bridge_change_item(type text, id bigint, change jsonb) RETURNS text[] LANGUAGE plpgsql AS
        $$ BEGIN RAISE no_data_found; END $$`,
     'bridge_change_item, line 1, SQLSTATE P0002',
+    'conflict',
+  ],
+  [
+    'change',
+    `CREATE FUNCTION titles_are_fixed() RETURNS trigger LANGUAGE plpgsql AS
+       $$ BEGIN RAISE 'The title is printed.' USING ERRCODE = 'PB001'; END $$;
+     CREATE TRIGGER fixed BEFORE UPDATE OF name ON bb_event FOR EACH ROW EXECUTE FUNCTION titles_are_fixed()`,
+    'titles_are_fixed, line 1, SQLSTATE PB001',
     'conflict',
   ],
   [
