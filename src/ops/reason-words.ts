@@ -194,8 +194,8 @@ function inError({ n, rooms, why }: Group): Alert | null {
     ...overall,
     type: 'items-in-error',
     severity: 'warning',
-    message: `${n} ${n === 1 ? 'item needs' : 'items need'} a person (${joined(names)}). The newest: ${quoted(why)}.`,
-    hint: 'GET /sync/pending-items lists them with what to do. Then change the booking, or POST /sync/to-outlook.',
+    message: `${n} ${n === 1 ? 'item' : 'items'} failed (${joined(names)}). The newest: ${quoted(why)}.`,
+    hint: 'GET /sync/pending-items lists them with what to do, and says which are tried again automatically. For the others change the booking, or POST /sync/to-outlook.',
     detail: { items: n, rooms: listed(names) },
   };
 }

@@ -409,7 +409,7 @@ const reasons: readonly Reason[] = [
   },
   {
     type: 'items-in-error',
-    says: /3 items need a person \(Formannskapssalen\)\. The newest: no such thing/,
+    says: /3 items failed \(Formannskapssalen\)\. The newest: no such thing/,
     begin: (db) => add(db, 'sync_status, error_message', `'error', 'no such thing'`),
     end: (db) => db.query(`UPDATE bridge_mappings SET sync_status = 'synced', revision = revision + 1`),
   },
