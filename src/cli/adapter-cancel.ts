@@ -3,8 +3,15 @@ import type pg from 'pg';
 import { failureInWords } from '../adapter-error.ts';
 import { sqlState } from '../database.ts';
 import { queryValue } from '../query.ts';
-import { callFunction, importItem, isOfConstraint, undone, writtenRows } from './adapter-calls.ts';
-import { readRow, type Item, type Key, type Named, type Row } from './adapter-meeting.ts';
+import {
+  callFunction,
+  changeItem,
+  importItem,
+  isOfConstraint,
+  undone,
+  writtenRows,
+} from './adapter-calls.ts';
+import { readRow, type Item, type Key, type Named, type Row, type Slot } from './adapter-meeting.ts';
 import type { CheckRecorded } from './adapter-outbox.ts';
 import type { Report } from './doctor-findings.ts';
 
@@ -85,9 +92,41 @@ async function cancelAgain(client: pg.Client, key: Key, shown: Row, report: Repo
     );
 }
 
+/** A cancelled reservation may be changed; it stays cancelled. */
+export async function checkStaysCancelled(
+  client: pg.Client,
+  key: Key,
+  slot: Slot,
+  report: Report,
+): Promise<void> {
+  const { active } = await undone(client, async () => {
+    await changeItem(client, key, { ends_at: slot.ends_at });
+    return await readRow(client, key);
+  });
+  if (active === true)
+    report(
+      'problem',
+      'functions',
+      'bridge_change_item of a cancelled reservation makes it active again.',
+      'In bridge_change_item, leave the state as it is.',
+    );
+}
+
 /** The meeting again, in the slot of the cancelled one. */
-export async function checkReuse(client: pg.Client, item: Item, report: Report): Promise<void> {
-  const error = await undone(client, () => importItem(client, item));
+export async function checkReuse(client: pg.Client, key: Key, item: Item, report: Report): Promise<void> {
+  const { error, isSame } = await undone(client, async () => {
+    const before = await readRow(client, key);
+    const failed = await importItem(client, item);
+    const after = await readRow(client, key);
+    return { error: failed, isSame: before['active'] !== true && after['active'] === true };
+  });
+  if (isSame)
+    report(
+      'problem',
+      'functions',
+      'bridge_import_item gave a new meeting the id of a cancelled reservation.',
+      'Ids are never used again: take them from the sequence of the booking system.',
+    );
   if (sqlState(error) !== '23P01') return;
   report(
     isOfConstraint(error) ? 'warning' : 'problem',

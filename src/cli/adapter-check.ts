@@ -11,7 +11,7 @@ import { Permanent } from '../errors.ts';
 import { tryExisting } from './adapter-existing.ts';
 import { checkPlans } from './adapter-plans.ts';
 import { checkReach } from './adapter-reach.ts';
-import { checkRows, checkTimes } from './adapter-rows.ts';
+import { checkClock, checkRows, checkTimes } from './adapter-rows.ts';
 import { checkShape } from './adapter-shape.ts';
 import { attempt, undone } from './adapter-calls.ts';
 import { stageAdapter, stageOurs } from './adapter-stage.ts';
@@ -66,6 +66,7 @@ export async function checkAdapter(
         if (!(await checkShape(client, report))) return;
         const isReadable = await runCheck(client, 'rows', report, () => checkRows(client, report));
         if (!isReadable) return;
+        await runCheck(client, 'rows', report, () => checkClock(client, report));
         await runCheck(client, 'zone', report, () => checkTimes(client, config.timezone, report));
         signal.throwIfAborted();
         await withLockWatch(config.database, client, async () => {

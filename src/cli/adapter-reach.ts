@@ -7,6 +7,7 @@ import type pg from 'pg';
 import { readRelations } from '../booking/read-tables.ts';
 import { queryColumn, queryRows, queryValue } from '../query.ts';
 import { attempt, undone } from './adapter-calls.ts';
+import { notNull } from './adapter-rows.ts';
 import type { Report } from './doctor-findings.ts';
 
 /** Limits of the reservations that are compared and of the rows that a change writes. */
@@ -21,13 +22,15 @@ interface Watched {
   readonly column: string;
   readonly type: string;
   readonly isForeign: boolean;
+  readonly isNotNull: boolean;
 }
 
 /** The columns of booking tables that the view reads and that no key, identity or expression fixes. */
 const readColumns = `
   WITH RECURSIVE ${readRelations}
   SELECT DISTINCT c.oid::regclass::text AS "table", quote_ident(a.attname) AS "column", format_type(a.atttypid, NULL) AS type,
-    EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'f' AND a.attnum = ANY (k.conkey)) AS "isForeign"
+    EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'f' AND a.attnum = ANY (k.conkey)) AS "isForeign",
+    a.attnotnull AS "isNotNull"
   FROM reads v JOIN pg_rewrite w ON w.ev_class = v.id AND w.ev_type = '1'
   JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
   JOIN pg_class c ON c.oid = d.refobjid AND c.relkind IN ('r', 'p')
@@ -72,6 +75,7 @@ export async function checkReach(client: pg.Client, report: Report): Promise<voi
       statement: `DELETE FROM ${table} t WHERE ${rowsOf(table)}`,
     })),
   ];
+  const nulls = columns.filter(({ isNotNull }) => !isNotNull);
   const till = performance.now() + mostMs;
   const missed = new Map<string, { whats: string[]; example: string }>();
   for (const { table, what, statement } of changes) {
@@ -94,6 +98,26 @@ export async function checkReach(client: pg.Client, report: Report): Promise<voi
     if (example === undefined) continue;
     const known = missed.get(table) ?? { whats: [], example };
     missed.set(table, { ...known, whats: [...known.whats, what] });
+  }
+  for (const { table, column } of nulls) {
+    if (performance.now() > till) break;
+    const empty = await undone(client, async () => {
+      const statement = `UPDATE ${table} t SET ${column} = NULL WHERE ${rowsOf(table)}`;
+      if ((await attempt(client, statement)) !== null) return [];
+      return await queryColumn<string>(
+        client,
+        `SELECT DISTINCT n.key FROM adapter_sample s JOIN public.bridge_items i ON i.reservation_type = s.type AND i.reservation_id = s.id
+         CROSS JOIN LATERAL jsonb_each(to_jsonb(i)) n WHERE n.value = 'null' AND n.key = ANY ($1) ORDER BY 1`,
+        [notNull],
+      );
+    });
+    if (empty.length > 0)
+      report(
+        'warning',
+        'rows',
+        `If ${table}.${column} is NULL, bridge_items shows ${empty.join(', ')} as NULL, and the reservation is not synchronized.`,
+        'In 10_view.sql, give it a value with coalesce, or exclude such rows in the WHERE if they are no bookings.',
+      );
   }
   for (const [table, { whats, example }] of missed)
     report(

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { readRelations } from '../booking/read-tables.ts';
 import { reservationName } from './adapter-meeting.ts';
 import type { Report } from './doctor-findings.ts';
+import { queryColumn } from '../query.ts';
 
 interface Fault {
   /** SQL condition on a row `i` of bridge_items. */
@@ -11,7 +12,8 @@ interface Fault {
   readonly repair: string;
 }
 
-const notNull = [
+/** Columns of the view that every row needs. */
+export const notNull = [
   'reservation_type',
   'reservation_id',
   'resource_id',
@@ -107,6 +109,24 @@ export async function checkRows(client: pg.Client, report: Report): Promise<void
         : 'Check the joins and the WHERE of 10_view.sql.',
     );
   } else if (faulty.length === 0) report('ok', 'rows', `${total} rows, all valid`);
+}
+
+/** A row that comes, goes or changes by the time of day has no trigger. */
+export async function checkClock(client: pg.Client, report: Report): Promise<void> {
+  const [moment] = await queryColumn<string>(
+    client,
+    `WITH RECURSIVE ${readRelations}
+     SELECT substring(regexp_replace(pg_get_viewdef(r.id), '''[^'']*''', '', 'g') FROM
+       '(?i)\\m(?:now\\(\\)|current_date\\M|current_time\\M|current_timestamp\\M|localtime\\M|localtimestamp\\M|(?:clock|statement|transaction)_timestamp\\(\\))') AS moment
+     FROM reads r JOIN pg_class c ON c.oid = r.id WHERE c.relkind = 'v' ORDER BY 1 LIMIT 1`,
+  );
+  if (moment === undefined || moment === null) return;
+  report(
+    'problem',
+    'rows',
+    `bridge_items depends on the current time (${moment}). No trigger records such a change, and a row that is no longer shown counts as removed: its event would be deleted in Outlook.`,
+    'Remove it from 10_view.sql. SYNC_PAST_DAYS and SYNC_FUTURE_DAYS limit what is synchronized.',
+  );
 }
 
 /** The tables with rows that the view reads. */

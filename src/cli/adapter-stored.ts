@@ -6,13 +6,17 @@ import type { Report } from './doctor-findings.ts';
 /** Keys that every adapter must store; a booking system may lack the others. */
 const required = new Set(['starts_at', 'ends_at', 'title', 'resource_ids']);
 
-/** Reports each key of `requested` whose value in the view differs. Returns the keys with the requested values. */
+/**
+ * Reports each key of `requested` whose value in the view differs, as a problem if it is one of `must`. Returns the keys with the
+ * requested values.
+ */
 export async function compare(
   client: pg.Client,
   { type, id, name: reservation }: Named,
   requested: Readonly<Record<string, unknown>>,
   by: string,
   report: Report,
+  must: ReadonlySet<string> = required,
 ): Promise<string[]> {
   const { rows } = await client.query<{
     keys: string[];
@@ -51,12 +55,12 @@ export async function compare(
     const isTime = name === 'starts_at' || name === 'ends_at';
     const off = isTime ? (Date.parse(String(shown)) - Date.parse(String(requested[name]))) / 3_600_000 : 0;
     report(
-      required.has(name) ? 'problem' : 'note',
+      must.has(name) ? 'problem' : 'note',
       'functions',
       `${by} was called with ${name} ${JSON.stringify(requested[name])}; the view shows ${isTime ? `it ${Math.abs(off)} h ${off < 0 ? 'earlier' : 'later'}` : JSON.stringify(shown ?? null)}.`,
       isTime
-        ? 'View and functions must convert between wall-clock times and instants with the same zone, and not with that of the session.'
-        : required.has(name)
+        ? 'View and functions must convert between wall-clock times and instants with the same zone, and not with that of the session. The end is exclusive, also that of whole days.'
+        : must.has(name)
           ? `Fix ${by} in 20_functions.sql.${name === 'title' ? ' A system without titles: show another text as the title, or declare no-text in 40_defaults.sql (sql/README.md, "Abilities").' : ''}`
           : null,
     );

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import type { Ability } from '../abilities.ts';
 import type { Id } from '../id.ts';
 import { callFunction } from './adapter-calls.ts';
-import { cancel, checkReuse } from './adapter-cancel.ts';
+import { cancel, checkReuse, checkStaysCancelled } from './adapter-cancel.ts';
 import {
   freeSlots,
   isActiveIn,
@@ -15,6 +15,7 @@ import {
   type Named,
   type Slot,
 } from './adapter-meeting.ts';
+import { checkFields, checkSpans } from './adapter-fields.ts';
 import { watchOutbox, type CheckRecorded } from './adapter-outbox.ts';
 import { checkAllowed, checkChangeOverlap, checkOverlaps, checkSameTime } from './adapter-overlaps.ts';
 import { checkLongTexts, checkRefusals, checkUnknown } from './adapter-refusals.ts';
@@ -60,7 +61,7 @@ export async function tryFunctions(
   try {
     // an unusual zone reveals casts that depend on the zone of the session
     await client.query("SET LOCAL TimeZone = 'Pacific/Kiritimati'");
-    await runSteps(client, (await withoutApproval(client, slots)) ?? first, abilities, counting);
+    await runSteps(client, (await withoutApproval(client, slots)) ?? first, timezone, abilities, counting);
   } finally {
     client.off('notice', onNotice);
   }
@@ -73,6 +74,7 @@ export async function tryFunctions(
 async function runSteps(
   client: pg.Client,
   slot: Slot,
+  timezone: string,
   abilities: ReadonlySet<Ability>,
   report: Report,
 ): Promise<void> {
@@ -98,11 +100,15 @@ async function runSteps(
   }
   await checkRooms(client, key, slot, item, abilities, report);
   await checkRefusals(client, slot, item, report);
+  await checkFields(client, key, slot, stored, report);
+  await checkSpans(client, slot, item, timezone, report);
   await checkLongTexts(client, key, item, abilities, report);
   await checkAllowed(client, item, abilities, report);
   await change(client, key, slot, abilities, checkRecorded, report);
   await checkUnknown(client, key, report);
-  if (await cancel(client, key, checkRecorded, report)) await checkReuse(client, item, report);
+  if (!(await cancel(client, key, checkRecorded, report))) return;
+  await checkStaysCancelled(client, key, slot, report);
+  await checkReuse(client, key, item, report);
 }
 
 /** Changes title and end, and checks what the function returned, the view and the outbox. */

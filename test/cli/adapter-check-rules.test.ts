@@ -113,6 +113,93 @@ const ofOneRoom: readonly Mistake[] = [
     says: ['functions', /bridge_change_item of a reservation that does not exist succeeded/, /P0002/],
   },
   {
+    does: 'whole days with an inclusive end',
+    file: functions,
+    change: (text) =>
+      text.replace(
+        'SELECT room, starts, ends,',
+        "SELECT room, starts, ends + CASE WHEN (item ->> 'all_day')::boolean THEN 86400 ELSE 0 END,",
+      ),
+    says: [
+      'functions',
+      /of two whole days was called with ends_at .*Z"; the view shows it 24 h later/,
+      /end is exclusive/,
+    ],
+  },
+  {
+    does: 'the end of a meeting on the day of its start',
+    file: functions,
+    change: (text) =>
+      text.replace('SELECT room, starts, ends,', 'SELECT room, starts, least(ends, starts + 7200),'),
+    says: [
+      'functions',
+      /that ends after midnight was called with ends_at .*; the view shows it 1 h earlier/,
+      /end is exclusive/,
+    ],
+  },
+  {
+    does: 'a change that keeps the start',
+    file: functions,
+    change: (text) => text.replace('SET start_time = starts, end_time = ends', 'SET end_time = ends'),
+    says: [
+      'functions',
+      /bridge_change_item was called with starts_at .*; the view shows it 0\.25 h earlier/,
+      /same zone/,
+    ],
+  },
+  {
+    does: 'a change that keeps the duration',
+    file: functions,
+    change: (text) =>
+      text.replace('::integer, was.end_time);', '::integer, was.end_time - was.start_time + starts);'),
+    says: ['functions', /called with starts_at and changed ends_at/, /absent key means unchanged/],
+  },
+  {
+    does: 'a change that keeps the text, which an import stores',
+    file: functions,
+    change: (text) =>
+      text.replace(/description = CASE WHEN change \? .* END,/, 'description = e.description,'),
+    says: [
+      'functions',
+      /bridge_change_item was called with description "Adapter check, changed"; the view shows "Rolled/,
+      /Fix bridge_change_item/,
+    ],
+  },
+  {
+    does: 'a change that keeps a meeting private',
+    file: functions,
+    change: (text) => text.replace('(e.status & ~1) | CASE', 'e.status | CASE'),
+    says: [
+      'functions',
+      /bridge_change_item was called with is_private false; the view shows true/,
+      /Fix bridge_change_item/,
+    ],
+  },
+  {
+    does: 'an id that is used again',
+    file: functions,
+    change: (text) =>
+      text
+        .replace('INSERT INTO mrbs_entry (', 'INSERT INTO mrbs_entry (id, ')
+        .replace(
+          'SELECT room, starts, ends,',
+          'SELECT (SELECT max(o.id) + 1 FROM mrbs_entry o), room, starts, ends,',
+        ),
+    says: ['functions', /gave a new meeting the id of a cancelled reservation/, /sequence/],
+  },
+  {
+    does: 'a view of future bookings',
+    file: '10_view.sql',
+    change: (text) => text.replace('WHERE coalesce(', 'WHERE to_timestamp(e.end_time) > now() AND coalesce('),
+    says: ['rows', /depends on the current time \(now\(\)\)/, /SYNC_PAST_DAYS/],
+  },
+  {
+    does: 'a value that may be NULL',
+    file: '10_view.sql',
+    change: (text) => text.replace('(e.status & 1) = 1 AS', "(e.description LIKE 'Closed%') AS"),
+    says: ['rows', /If mrbs_entry\.description is NULL, bridge_items shows is_private as NULL/, /coalesce/],
+  },
+  {
     does: 'one room without a declaration',
     file: '40_defaults.sql',
     change: (text) => text.replace("'one-room'", "''"),
@@ -189,6 +276,16 @@ const ofSeveralRooms: readonly Mistake[] = [
         .replace('ELSIF was <> 1 THEN\n    RETURN false;\n', '')
         .replace("coalesce(note, '') = '' OR position(note IN coalesce(e.description, '')) > 0", 'false'),
     says: ['functions', /of a cancelled reservation changed it/, /added to the description once/],
+  },
+  {
+    does: 'a change that makes a cancelled reservation active',
+    file: functions,
+    change: (text) =>
+      text.replace(
+        'UPDATE bb_event e SET from_ = starts,',
+        'UPDATE bb_event e SET active = 1, from_ = starts,',
+      ),
+    says: ['functions', /of a cancelled reservation makes it active again/, /leave the state/],
   },
   {
     does: 'the time of cancelled reservations',
