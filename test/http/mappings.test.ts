@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { openApi, type Answer } from './api.ts';
+import { lostAnswer, tryAgain } from '../sync/lost-answers.ts';
 
 const mappingsOf = (answer: Answer) => answer.body['mappings'] as Record<string, unknown>[];
 
@@ -72,4 +73,28 @@ test('explain shows both sides as they are, and the old and the new of each chan
     `time from ${api.day(1, '10:00')}–11:00 to ${api.day(2, '12:00')}–13:30; title from «Korprøve» to «Øvelse»`,
   );
   expect(last!.text).not.toMatch(/startsAt|endsAt|isPrivate|description/);
+});
+
+test('explain names the fields alone of a change whose former values are unknown, after a write without an answer', async () => {
+  await using api = await openApi();
+  const booked = await api.desk.book(101, {
+    title: 'Korprøve',
+    from: api.day(1, '10:00'),
+    to: api.day(1, '11:00'),
+  });
+  await api.settle();
+  api.outlook.fail(() => lostAnswer());
+  await api.desk.move(booked, api.day(2, '12:00'), api.day(2, '13:30'));
+  await api.desk.retitle(booked, 'Øvelse');
+  await api.settle();
+  api.outlook.fail(null);
+  await tryAgain(api);
+  const [mapping] = await api.db.query<{ id: number }>('SELECT id FROM bridge_mappings');
+  const { status, body } = await api.call('GET', `/mappings/${mapping!.id}/explain`);
+  expect(status).toBe(200);
+  const [last] = (body['lines'] as { action: string; text: string }[]).slice(-1);
+  expect(last).toMatchObject({
+    action: 'updated',
+    text: expect.stringMatching(/: time; title\.$/) as string,
+  });
 });

@@ -1,5 +1,12 @@
 /** Texts about times and changes of an item, in the booking system's time zone. */
-import { changedFields, fieldInWords, touchesTimes, type Item } from '../../item.ts';
+import {
+  changedFields,
+  fieldInWords,
+  timeFields,
+  touchesTimes,
+  type Item,
+  type ItemChange,
+} from '../../item.ts';
 import type { LoggedChange } from './mapping-reports.ts';
 
 type Times = Pick<Item, 'startsAt' | 'endsAt' | 'allDay'>;
@@ -22,19 +29,30 @@ function localIn(zone: string, instant: string): { readonly day: string; readonl
   return { day, time };
 }
 
-/** Old and new values: `time from … to …; title from «…» to «…»`; empty: no known change. */
+/**
+ * Old and new values: `time from … to …; title from «…» to «…»`; empty: no known change. Of a field without an agreement, for example
+ * after a write without an answer, the former value is unknown: it is only named.
+ */
 export function changeInWords({ was, is, text }: LoggedChange, zone: string): string {
   // the log has no descriptions
-  const changed = changedFields({ ...was, description: '' }, { ...is, description: '' });
+  const changed = changedFields({ ...was, description: '' }, { ...unknownItem, ...is, description: '' });
+  const span = (item: ItemChange) => (hasTimes(item) ? spanIn(zone, item) : null);
+  const [from, to] = [span(was), span(is)];
+  const knowsTitle = was.title !== undefined && is.title !== undefined;
   return [
-    touchesTimes(changed) ? `time from ${spanIn(zone, was)} to ${spanIn(zone, is)}` : null,
-    changed.title === undefined ? null : `title from «${was.title}» to «${is.title}»`,
+    !touchesTimes(changed) ? null : from !== null && to !== null ? `time from ${from} to ${to}` : 'time',
+    changed.title === undefined ? null : knowsTitle ? `title from «${was.title}» to «${is.title}»` : 'title',
     text ? 'the text' : null,
-    changed.isPrivate === undefined ? null : is.isPrivate ? 'private from now on' : 'no longer private',
+    changed.isPrivate === undefined ? null : changed.isPrivate ? 'private from now on' : 'no longer private',
   ]
     .filter((part) => part !== null)
     .join('; ');
 }
+
+const unknownItem = {} as Item;
+
+const hasTimes = (item: ItemChange): item is ItemChange & Times =>
+  timeFields.every((field) => item[field] !== undefined);
 
 /** A reason of the log with field names in words. */
 export function inWords(reason: string): string {

@@ -1,7 +1,7 @@
 /** Mappings: lists, and one mapping with both sides as they are now and its history. Reads only. */
 import type { Database } from '../../database.ts';
 import type { Id } from '../../id.ts';
-import { differingFields, type BothSides, type Item } from '../../item.ts';
+import { differingFields, type BothSides, type Item, type ItemChange } from '../../item.ts';
 import { findRow, queryPage, queryRows } from '../../query.ts';
 import { failingAs } from '../store/failing.ts';
 import {
@@ -65,10 +65,13 @@ export interface LogLine {
   readonly request_id: string | null;
 }
 
-/** The followed side before and after a change. Of its text only is known whether it changed. */
+/**
+ * The followed side before and after a change, as far as there was an agreement on its fields. Of its text only is known whether it
+ * changed.
+ */
 export interface LoggedChange {
-  readonly was: Omit<Item, 'description'>;
-  readonly is: Omit<Item, 'description'>;
+  readonly was: Omit<ItemChange, 'description'>;
+  readonly is: Omit<ItemChange, 'description'>;
   readonly text: boolean;
 }
 
