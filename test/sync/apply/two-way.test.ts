@@ -203,6 +203,21 @@ describe('an edit in Outlook', () => {
     expect((await w.reserved())[0]!.item).toMatchObject({ title: 'Choir', isPrivate: false });
   });
 
+  test('that makes an imported private item public writes nothing to Outlook, which shows its text already', async () => {
+    await using w = await open();
+    const { event, reservation } = await imported(w, dinner({ isPrivate: true }));
+    w.outlook.edit(event.id, { isPrivate: false });
+    await heard(w);
+    await heard(w);
+    expect((await w.reserved())[0]!.item).toEqual(dinner());
+    expect(await w.mapping(reservation)).toMatchObject({
+      sync_status: 'synced',
+      due_at: null,
+      agreement: 'agreed',
+    });
+    expect(w.outlook.writes).toEqual([]);
+  });
+
   test('of a title that its type cannot store is taken back in Outlook and noted', async () => {
     await using w = await open();
     const training = await w.desk.bookGroup(101, { from: w.day(3, '18:00'), to: w.day(3, '20:00'), of: 3 });

@@ -48,7 +48,8 @@ export function bookingTook(decision: Decision, write: BookingWrite): Settlement
     status: more ? 'pending' : 'synced',
     outlookBase: base,
     reason,
-    ...(more ? { news: 'look', dueInMs: 0 } : {}),
+    // hidden texts may be shown already, so the event is read before they are written
+    ...(more || hidden.length > 0 ? { news: 'look', dueInMs: 0 } : {}),
     merge: {
       ...writing([...fieldsOf(write.change), ...write.lost]),
       unagreed: [...open, ...hidden],
