@@ -91,7 +91,7 @@ export async function createDaemon(
       timezone: config.timezone,
       freeEvents: config.freeEvents,
       ...(isKeyed ? { keyId } : {}),
-      beforeSend: () => work.maySend(),
+      beforeSend: () => work.needLease(),
     }),
   );
   const leasedDb = afterRecord(db, () => work.recorded());

@@ -219,7 +219,8 @@ export function createWork(options: WorkOptions) {
     await storeDoubt();
     await options.needAdapter(session);
     let order = firstOrder;
-    while (!until.aborted) {
+    // rooms that are taken after a freeze would be lost with the session, and compared under the next one
+    while (!stopping.aborted && guard.maySend()) {
       await storeDoubt();
       const startedAt = performance.now();
       const take = await retry(() => takeInOrder(session, order), until);
@@ -278,7 +279,7 @@ export function createWork(options: WorkOptions) {
 
   return {
     run,
-    maySend: guard.maySend,
+    needLease: guard.needLease,
     /** The backend of the lease session, for the heartbeat. */
     leasePid: () => leasePid,
     /** Resolves when the leases and the fold of the last take were committed, or this has failed. */

@@ -11,6 +11,11 @@ export function createSendGuard() {
   function endIfFrozen(): void {
     if (performance.now() - awakeAt > frozenMs) current?.abort(new Error('this process was frozen'));
   }
+  /** Ends the lease session if this process was frozen. */
+  function maySend(): boolean {
+    endIfFrozen();
+    return current !== null && !current.signal.aborted;
+  }
   return {
     /** A lease session is in use; `ended` is aborted if this process was frozen. */
     begin(ended: AbortController): void {
@@ -28,10 +33,10 @@ export function createSendGuard() {
       }, tickMs);
       return { [Symbol.dispose]: () => clearInterval(ticking) };
     },
+    maySend,
     /** Throws Retryable when nothing may be sent. */
-    maySend(): void {
-      endIfFrozen();
-      if (current === null || current.signal.aborted)
+    needLease(): void {
+      if (!maySend())
         throw new Retryable('the lease is lost; another daemon may hold the room', { reach: 'room' });
     },
   };

@@ -3,7 +3,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Agent } from 'undici';
 import { DatabaseError } from 'pg';
 import type { BookedItem } from '../../../src/appearance.ts';
@@ -146,6 +146,31 @@ test('what was sent just before a session was lost is stored by the next one, ho
     },
   );
   expect(doubted).toEqual([[7], JSON.stringify([one])]);
+});
+
+test('a daemon that wakes from being frozen takes no room before it has a new lease session', async () => {
+  const now = performance.now.bind(performance);
+  let frozenMs = 0;
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + frozenMs);
+  const takenIn: number[] = [];
+  let opened = 0;
+  const { facts } = await runUntilThirdWait(
+    async () => {
+      const session = (opened += 1);
+      return sessionOf(async (asked: Asked) => {
+        if (asked.name === 'lease_rooms') takenIn.push(session);
+        return answered(asked, none, []);
+      });
+    },
+    {
+      waitOr: (sleep) => async (ms) => {
+        frozenMs += 60_000;
+        await sleep(ms);
+      },
+    },
+  ).finally(() => clock.mockRestore());
+  expect(takenIn).toEqual([1, 2, 3]);
+  expect(facts.filter(({ fact }) => fact === 'lease-lost')).toHaveLength(2);
 });
 
 test('a room whose release fails with its session is read first, although a take waited behind the release', async () => {
