@@ -31,7 +31,8 @@ const keep = z.enum(['booking', 'outlook'], {
   error: ({ input }) => `'${String(input).slice(0, 60)}' is neither booking nor outlook`,
 });
 const version = z.string().max(64).optional().openapi({
-  description: 'The version of the conflict that was read; 409 if it has changed.',
+  description:
+    'The version of the conflict that was read; 409 if it has changed. Without it, 409 only if the other side was chosen meanwhile.',
 });
 const mostAtOnce = 100;
 
@@ -57,7 +58,12 @@ const conflictSchema = z
     organizer: z.string().nullable().openapi({ description: 'As in the booking system.' }),
     outlook_organizer: z.string().nullable().openapi({ description: 'The organiser of the meeting.' }),
     is_organizer: z.boolean().openapi({ description: 'The room is the organiser; false: it was invited.' }),
-    version: z.string().openapi({ description: 'Changes whenever either side changes.' }),
+    version: z
+      .string()
+      .openapi({ description: 'Changes whenever either side changes, or a side is chosen.' }),
+    chosen: z.enum(['booking', 'outlook']).nullable().openapi({
+      description: 'The side that a person chose to keep, until it is carried out.',
+    }),
     effects: z
       .object({
         booking: z.string(),

@@ -152,6 +152,45 @@ test('keeping the booking takes the event out of the room', async () => {
   expect((await api.call('GET', '/conflicts')).body).toMatchObject({ count: 0 });
 });
 
+test('a choice under way is replaced only by a person who has seen it', async () => {
+  await using api = await openApi();
+  await api.desk.book(101, { title: 'Bunad', from: api.day(3, '11:00'), to: api.day(3, '14:00') });
+  await api.settle();
+  api.outlook.put(mailbox, item(api, 'Kor', 11), null);
+  await api.call('POST', '/polling/poll-changes');
+  type Open = { conflicts: { id: number; version: string; chosen: string | null }[] };
+  const listed = async () => ((await api.call('GET', '/conflicts')).body as Open).conflicts[0]!;
+  const { id, version, chosen } = await listed();
+  expect(chosen).toBeNull();
+  // another person has chosen, and no daemon has carried it out yet
+  await api.db.query(`UPDATE bridge_mappings SET resolution = 'outlook' WHERE id = ${id}`);
+  const resolve = (body: object) => api.call('POST', `/conflicts/${id}/resolve`, json(body));
+  for (const seen of [{}, { version }]) {
+    const refused = await resolve({ keep: 'booking', ...seen });
+    expect(refused.status).toBe(409);
+    expect(refused.body).toMatchObject({ error: `Conflict ${id} has changed, and nothing was done.` });
+  }
+  const now = await listed();
+  expect(now).toMatchObject({ id, chosen: 'outlook' });
+  expect((await resolve({ keep: 'booking', version: now.version })).status).toBe(200);
+  expect(api.outlook.titles(mailbox)).toEqual(['Bunad']);
+});
+
+test('the same choice of two persons is carried out for both', async () => {
+  await using api = await openApi();
+  await api.desk.book(101, { title: 'Bunad', from: api.day(3, '11:00'), to: api.day(3, '14:00') });
+  await api.settle();
+  api.outlook.put(mailbox, item(api, 'Kor', 11), null);
+  await api.call('POST', '/polling/poll-changes');
+  const { conflicts } = (await api.call('GET', '/conflicts')).body as {
+    conflicts: { id: number; version: string }[];
+  };
+  const { id, version } = conflicts[0]!;
+  await api.db.query(`UPDATE bridge_mappings SET resolution = 'booking' WHERE id = ${id}`);
+  const second = await api.call('POST', `/conflicts/${id}/resolve`, json({ keep: 'booking', version }));
+  expect(second.body).toMatchObject({ success: true, message: 'Kept the version of the booking system' });
+});
+
 test('conflicts are found by title, organiser, room and kind, and one side is kept of many at a time', async () => {
   await using api = await openApi();
   for (const [hour, title] of [

@@ -30,8 +30,10 @@ export interface OpenConflict {
   readonly outlook_organizer: string | null;
   /** The room organises the event; false: it was invited. */
   readonly is_organizer: boolean;
-  /** Changes with the content of either side. */
+  /** Changes with the content of either side and with the choice. */
   readonly version: string;
+  /** The side that a person chose to keep, until a daemon has carried it out. */
+  readonly chosen: 'booking' | 'outlook' | null;
   /** The content of each side; null: it does not exist there. */
   readonly booking: Item | null;
   readonly outlook: Item | null;
@@ -43,6 +45,17 @@ export interface OpenConflict {
 const hasEnded = ({ kind, booking }: OpenConflict) =>
   booking === null && (kind === 'fields' || kind === 'deleted' || kind === 'moved' || kind === 'refused');
 
+/** Both sides are as they were displayed, and the displayed choice stands, or is the same one. */
+function isAsDisplayed(
+  { version, chosen }: OpenConflict,
+  displayed: string | null,
+  keep: 'booking' | 'outlook',
+) {
+  if (displayed === version) return true;
+  if (chosen !== null && chosen !== keep) return false;
+  return displayed === null || displayed === version.split('-')[0];
+}
+
 /** Null: any. */
 export interface ConflictFilter {
   readonly resourceId: number | null;
@@ -51,13 +64,16 @@ export interface ConflictFilter {
   readonly text: string | null;
 }
 
-/** A conflict as it was displayed. `version` null: in any version. */
+/** A conflict as it was displayed. `version` null: in any version, but not against the choice of another person. */
 export interface ChosenConflict {
   readonly id: number;
   readonly version: string | null;
 }
 
-/** The result of a decision. `gone`: there is no such open conflict; `changed`: it has another version, and nothing was done. */
+/**
+ * The result of a decision. `gone`: there is no such open conflict; `changed`: it has another version, or the other side was chosen
+ * meanwhile, and nothing was done.
+ */
 export type Resolved =
   | { readonly id: number; readonly state: 'gone' }
   | { readonly id: number; readonly state: 'changed' }
@@ -119,10 +135,9 @@ export async function chooseSides(
     for (const { id, version } of chosen) {
       const [open] = await readConflicts(client, 1, id);
       if (open === undefined) found.push({ id, state: 'gone' });
-      else if (hasEnded(open) || (version !== null && open.version !== version))
-        found.push({ id, state: 'changed' });
+      else if (hasEnded(open) || !isAsDisplayed(open, version, keep)) found.push({ id, state: 'changed' });
       else {
-        await client.query({
+        const { rowCount } = await client.query({
           name: 'resolve_conflict',
           text: `
             WITH chosen AS (
@@ -133,7 +148,8 @@ export async function chooseSides(
             WHERE r.id = s.resource_mapping_id AND r.active = 1`,
           values: [id, keep],
         });
-        found.push({ id, state: 'chosen', conflict: open });
+        // a daemon may have settled it since it was read
+        found.push(rowCount === 0 ? { id, state: 'gone' } : { id, state: 'chosen', conflict: open });
       }
     }
     return found;
@@ -152,7 +168,7 @@ export async function readConflicts(
   const rows = await queryRows<OpenConflict & { starts_at: Date | null }>(reader, {
     name: 'open_conflicts',
     text: `
-        SELECT c.*, md5(concat_ws('|', c.kind, c.fields, c.booking, c.outlook)) AS version FROM (
+        SELECT c.*, md5(concat_ws('|', c.kind, c.fields, c.booking, c.outlook)) || coalesce('-' || c.chosen, '') AS version FROM (
         SELECT m.id, coalesce(m.reservation_type, o.reservation_type) AS reservation_type,
           coalesce(m.reservation_id, o.reservation_id) AS reservation_id, m.resource_id,
           coalesce(r.outlook_item_name, m.outlook_item_id) AS room, m.outlook_event_id, m.is_organizer,
@@ -160,7 +176,7 @@ export async function readConflicts(
           coalesce(${reason.message}, 'The booking system moved this reservation away from its meeting.') AS message,
           coalesce(${reason.hint}, 'Choose which side to keep.') AS hint, m.updated_at AS since,
           CASE WHEN NOT b.is_hidden THEN coalesce(nullif(b.organizer_name, ''), nullif(b.organizer_email, '')) END AS organizer,
-          m.outlook_organizer, m.starts_at,
+          m.outlook_organizer, m.starts_at, m.resolution AS chosen,
           CASE WHEN b.unreadable IS NULL AND b.reservation_id IS NOT NULL THEN bridge_item_state(b.starts_at, b.ends_at, b.all_day,
             CASE WHEN NOT b.is_hidden THEN b.title END, CASE WHEN NOT b.is_hidden THEN b.description END, b.is_private) END AS booking,
           ${outlookShown} AS outlook,
