@@ -81,7 +81,7 @@ export type Fact =
       readonly side: 'outlook' | 'booking';
       readonly error: string;
       readonly hint: string | null;
-      /** It answers but refuses access until a person intervenes, for example because a permission is missing. */
+      /** It answers but cannot be used until a person intervenes: a missing permission, a failing view. */
       readonly refused?: boolean;
     }
   | { readonly fact: 'outage-over'; readonly side: 'outlook' | 'booking'; readonly ms: number }

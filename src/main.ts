@@ -46,7 +46,8 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 // the reader of a pipe (`… | head`) has ended: stop as after Ctrl-C, which also cleans up after the demo
-process.stdout.on('error', () => stop.abort(new Error('the reader of the output has ended')));
+process.stdout.on('error', (error) => stop.abort(error));
+process.stderr.on('error', () => undefined); // its reader may end, too
 
 if (serves) {
   await import('./cli/serve.ts');

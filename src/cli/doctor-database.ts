@@ -84,8 +84,11 @@ export async function checkDatabase(config: BookingConfig, report: Report): Prom
 }
 
 function psqlTest({ database }: BookingConfig): string {
-  const { hostname, port, pathname, username } = new URL(database.url);
-  return `to test it: psql -h ${hostname} -p ${port || '5432'} -U ${username} ${pathname.slice(1)}`;
+  const { hostname, port, pathname, username, searchParams } = new URL(database.url);
+  // a folder of Unix sockets
+  const host = searchParams.get('host') ?? hostname.replace(/^\[|\]$/g, '');
+  const [user, name] = [username, pathname.slice(1)].map(decodeURIComponent);
+  return `to test it: psql -h ${host} -p ${port || '5432'} -U ${user} ${name}`;
 }
 
 async function checkTables(client: pg.Client, report: Report): Promise<boolean> {

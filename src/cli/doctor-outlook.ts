@@ -1,7 +1,7 @@
 /** `doctor`: the checks of the app registration, its permissions, and the mailbox of each active room. */
 import type { Config, GraphConfig } from '../config.ts';
 import { onConnection, type Database, type Queryable } from '../database.ts';
-import { messageOf } from '../errors.ts';
+import { Retryable, messageOf } from '../errors.ts';
 import { createProbe } from '../outlook/probe.ts';
 import { command } from '../command-name.ts';
 import { clock } from './doctor-server.ts';
@@ -245,12 +245,17 @@ async function checkMailbox(
     add(room, 'problem', 'the test event may still be there.', `Delete ${left}.`);
   } catch (error) {
     if (signal.aborted) throw error;
-    add(room, 'problem', `${failing}: ${messageOf(error)}`, `${hintOf(error)}\n${test}`);
+    // only a refusal can be one of Exchange's limits
+    const repair = error instanceof Retryable ? hintOf(error) : `${hintOf(error)}\n${test}`;
+    add(room, 'problem', `${failing}: ${messageOf(error)}`, repair);
   }
   return false;
 }
 
-const hintOf = (error: unknown): string =>
-  error instanceof Error && 'hint' in error && typeof error.hint === 'string'
-    ? error.hint
+function hintOf(error: unknown): string {
+  if (error instanceof Error && 'hint' in error && typeof error.hint === 'string') return error.hint;
+  // an answer of Graph has no cause: the connection works
+  return error instanceof Retryable && error.cause === undefined
+    ? 'Nothing is to be repaired here: Microsoft limits or interrupts its service for now. Run doctor again in a few minutes; the daemon retries by itself.'
     : 'Try again; if it persists, check the connection to GRAPH_BASE_URL and GRAPH_AUTHORITY.';
+}

@@ -26,7 +26,7 @@ export async function run(argv: readonly string[], signal: AbortSignal): Promise
     // commander has printed the message
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 64;
     if (signal.aborted && untilStopped.has(named ? first : 'serve')) return 0;
-    if (signal.aborted) return cutOff(argv);
+    if (signal.aborted) return cutOff(argv, signal.reason);
     if (argv.includes('--json')) sayJson(asJson(error));
     sayError(explain(error));
     if (error instanceof Invalid) return 64;
@@ -37,7 +37,12 @@ export async function run(argv: readonly string[], signal: AbortSignal): Promise
 /** Commands that run until they are stopped. Stopping any other one is a failure. */
 const untilStopped: ReadonlySet<string> = new Set(['serve', 'demo']);
 
-function cutOff(argv: readonly string[]): number {
+function cutOff(argv: readonly string[], reason: unknown): number {
+  // as with `… | head`: not stopped by its user, and its JSON has no reader
+  if (reason instanceof Error && 'code' in reason) {
+    sayError(`The command ended early because its output cannot be written (${messageOf(reason)}).`);
+    return 1;
+  }
   const [error, hint] = ['The command was stopped before its end.', 'Run it again.'];
   if (argv.includes('--json')) sayJson({ success: false, error, hint });
   sayError(`${error}\n${hint}`);

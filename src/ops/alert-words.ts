@@ -57,7 +57,7 @@ export function outage({ side, error, hint, refused = false }: Extract<Fact, { f
     ...overall,
     message: isCredential
       ? `Microsoft refuses our credential: ${redact(error)}`
-      : `${what} ${refused && side === 'booking' ? 'answers but refuses access' : 'is unreachable'}: ${redact(error)}`,
+      : `${what} ${refused && side === 'booking' ? 'answers but cannot be used' : 'is unreachable'}: ${redact(error)}`,
     hint:
       hint === null
         ? 'Nothing is lost: changes wait and are sent when it is back. It is retried continuously.'

@@ -17,7 +17,7 @@ interface Outage {
   readonly since: Date;
   readonly error: string;
   readonly hint: string | null;
-  /** It answers but refuses access. */
+  /** It answers, but a person has to repair something before it can be used. */
   readonly refused: boolean;
 }
 

@@ -38,6 +38,11 @@ const sabotages: readonly Sabotage[] = [
     says: ['database', /cannot be reached: .*ECONNREFUSED/, /Check DB_HOST, DB_PORT/],
   },
   {
+    does: 'a folder without a socket of PostgreSQL',
+    env: { DATABASE_URL: 'postgresql://u%40x:p@localhost/x?host=/nowhere' },
+    says: ['database', /cannot be reached/, /psql -h \/nowhere -p 5432 -U u@x x$/],
+  },
+  {
     does: 'a database that does not exist',
     env: ({ env }) => ({ DATABASE_URL: (env['DATABASE_URL'] ?? '').replace(/[^/]+$/, 'never') }),
     says: ['database', /answers but refuses the connection: .*does not exist/, /Check DB_NAME/],
@@ -103,6 +108,16 @@ const sabotages: readonly Sabotage[] = [
     break: ({ tenant }) =>
       tenant.faults.add({ match: { mailbox: rooms[101]!.upn }, action: noMailbox, times: 99 }),
     says: ['mailboxes', /^Formannskapssalen \(resource 101, .*\) cannot be read/, /Calendars\.ReadWrite/],
+  },
+  {
+    does: 'a mailbox whose requests Graph limits',
+    break: ({ tenant }) =>
+      tenant.faults.add({
+        match: { mailbox: rooms[101]!.upn },
+        action: { do: 'refuse', as: 'throttled' },
+        times: 99,
+      }),
+    says: ['mailboxes', /cannot be read: .*429/, /^Nothing is to be repaired here: [^\n]*$/],
   },
   {
     does: 'the view of the reservations dropped',

@@ -199,3 +199,19 @@ test.each(['doctor', 'plan'])(
     expect(await said).toContain('stopped before its end');
   },
 );
+
+test('a command whose reader ends says that, and not that it was stopped', async () => {
+  await using office = await openOffice();
+  await office.map(101);
+  const child = spawn(process.execPath, [main, 'doctor'], {
+    env: { PATH: process.env['PATH'], NO_COLOR: '1', ...clockShim(), ...office.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const said = text(child.stderr);
+  child.stdout.destroy();
+  const [code] = (await once(child, 'exit')) as [number];
+  expect(code).toBe(1);
+  expect(await said).toMatch(
+    /^The command ended early because its output cannot be written \(.*EPIPE\)\.\n$/,
+  );
+});

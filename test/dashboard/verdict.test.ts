@@ -112,9 +112,9 @@ test('a database that answers and refuses is not said to be out of reach, and it
   };
   const said = sentence({
     booking: outage,
-    alerts: [alert('booking-outage', 'critical', 'The database answers but refuses access.')],
+    alerts: [alert('booking-outage', 'critical', 'The database answers but cannot be used.')],
   });
   expect(said).toMatchObject({ state: 'bad', also: [] });
-  expect(said.text).toMatch(/^The booking database has answered but refused access since \d\d:\d\d\.$/);
+  expect(said.text).toMatch(/^The booking database has answered but could not be used since \d\d:\d\d\.$/);
   expect(sentence({ booking: { ...outage, refused: false } }).text).toMatch(/unreachable/);
 });

@@ -46,7 +46,7 @@ test('the right to read bookings', async () => {
   expect(await until(w.alerts, ({ length }) => length > 0)).toMatchObject([
     {
       open: true,
-      message: expect.stringMatching(/refuses access: .*permission denied for table bb_event/),
+      message: expect.stringMatching(/answers but cannot be used: .*permission denied for table bb_event/),
     },
   ]);
   await w.db.query(`GRANT SELECT ON bb_event TO ${w.role}`);

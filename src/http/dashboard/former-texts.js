@@ -4,6 +4,7 @@
  * @type {Partial<Record<import('./language.js').Key, readonly string[]>>}
  */
 export const formerTexts = {
+  'server.alert.bookingRefuses': ["The booking system's database answers but refuses access: {error}"],
   'server.alert.listen.hint': [
     'LISTEN needs a direct connection to the primary: no PgBouncer in transaction pooling, no standby.',
   ],
