@@ -17,7 +17,7 @@ import type { OutlookSide } from './outlook-side.ts';
 import type { ConflictPolicy } from './apply/decision.ts';
 import { createTroubles } from './apply/troubles.ts';
 import { patiently } from './store/failing.ts';
-import { listWindow } from './store/pull-store.ts';
+import { listWindow } from './store/span.ts';
 import type { SentMemory } from './store/sent.ts';
 import { createSettle } from './store/settle.ts';
 import { withPrivacy } from './with-privacy.ts';

@@ -6,7 +6,8 @@ import type { Candidates } from '../match/candidates.ts';
 import { match, meetingKey, type Match } from '../match/match.ts';
 import { openMappingOf, type UnmatchedEvent } from '../match/open-mapping.ts';
 import { storeVerified } from '../store/observed.ts';
-import { listWindow, type StoredMapping } from '../store/pull-store.ts';
+import type { StoredMapping } from '../store/mappings.ts';
+import { listWindow } from '../store/span.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { verify, type ReadContext } from './read.ts';
 

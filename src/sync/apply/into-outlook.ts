@@ -4,7 +4,7 @@ import { isGivenBack, itemOf, type OutlookEvent, type Write, type WriteAnswer } 
 import { idempotencyKey, ownCreateOf, type Create } from '../match/idempotency-key.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
-import type { Span } from '../store/pull-store.ts';
+import type { Span } from '../store/span.ts';
 import type { CreatesDue, Settlement } from '../store/settle.ts';
 import type { Mapped } from '../store/work-item.ts';
 import { createdBefore, eventOf, type Decision } from './decision.ts';

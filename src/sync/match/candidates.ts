@@ -6,7 +6,7 @@ import type { Item, ReservationKey } from '../../item.ts';
 import { queryRow, queryRows } from '../../query.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { goneAlready } from '../store/settle.ts';
-import { bookedState, mappedRows, type StoredMapping } from '../store/pull-store.ts';
+import { bookedState, mappedRows, type StoredMapping } from '../store/mappings.ts';
 import type { ConflictNote, Whereabouts } from '../store/work-item.ts';
 import type { Agreement } from '../store/agreement.ts';
 

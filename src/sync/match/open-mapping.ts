@@ -2,7 +2,7 @@
 import type { OutlookEvent } from '../../event.ts';
 import type { Id } from '../../id.ts';
 import type { Item, ReservationKey } from '../../item.ts';
-import type { CreateState } from '../store/pull-store.ts';
+import type { CreateState } from '../store/mappings.ts';
 
 /** An event without a mapping: the fields that identify it. */
 export interface UnmatchedEvent extends Pick<

@@ -5,7 +5,7 @@
  * evidence nothing is paired: the lost reservation is cancelled and the new date is imported. Pure.
  */
 import { itemOf } from '../../event.ts';
-import type { Span } from '../store/pull-store.ts';
+import type { Span } from '../store/span.ts';
 import type { OpenMapping, UnmatchedEvent } from './open-mapping.ts';
 
 /** The fields by which instances of one series are recognised. */

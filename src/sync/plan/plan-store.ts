@@ -3,7 +3,7 @@ import type { Queryable } from '../../database.ts';
 import type { Item } from '../../item.ts';
 import { queryColumn, queryRow, queryRows } from '../../query.ts';
 import { itemState } from '../store/mapping-sql.ts';
-import { bookedState } from '../store/pull-store.ts';
+import { bookedState } from '../store/mappings.ts';
 import { itemsOf } from '../store/readable-items.ts';
 import { fold, type LeasedRoom, type Window } from '../store/work-list.ts';
 import { waitHints, type WaitsFor } from '../store/waits.ts';

@@ -9,7 +9,7 @@ import { isExpected } from '../../errors.ts';
 import { countRemovals } from '../apply/brake.ts';
 import type { BrakeCount, BrakePolicy } from '../decide/brake.ts';
 import type { OutlookSide } from '../outlook-side.ts';
-import { listWindow } from '../store/pull-store.ts';
+import { listWindow } from '../store/span.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
 import { underLease } from '../worker/lease.ts';
 import { dryRun, GaveWay, type Run, type RunOptions } from './dry-run.ts';

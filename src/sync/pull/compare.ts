@@ -7,14 +7,9 @@ import { match, type Match } from '../match/match.ts';
 import { openMappingOf } from '../match/open-mapping.ts';
 import { isUnmappedRow } from '../match/reunite.ts';
 import { stillWaits, waitFields, waitUnread } from '../store/waits.ts';
-import type {
-  UnmappedRow,
-  KnownEvent,
-  StoredMapping,
-  ObservedEvent,
-  Observed,
-  Span,
-} from '../store/pull-store.ts';
+import type { KnownEvent, StoredMapping } from '../store/mappings.ts';
+import type { UnmappedRow, ObservedEvent, Observed } from '../store/observed.ts';
+import type { Span } from '../store/span.ts';
 
 export function unmappedOf(event: OutlookEvent, propertiesRead = false): UnmappedRow {
   const item = itemOf(event.shows);

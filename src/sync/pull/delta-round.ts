@@ -5,7 +5,7 @@
  */
 import { Retryable } from '../../errors.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
-import { beginPull, noteActivity, pullAgain, resetPullAttempt } from '../store/pull-store.ts';
+import { beginPull, noteActivity, pullAgain, resetPullAttempt } from '../store/rounds.ts';
 import { answerHints, storePage } from '../store/observed.ts';
 import type { Cursor } from './full-scan.ts';
 import { observe, type PullContext } from './observe.ts';

@@ -5,17 +5,10 @@
 import type { OutlookEvent } from '../../event.ts';
 import type { OutlookSide } from '../outlook-side.ts';
 import { answerHints, storeFullScan } from '../store/observed.ts';
-import {
-  answerWholeHint,
-  listWindow,
-  mappingsOf,
-  readCursor,
-  rememberedOf,
-  scanRequestOf,
-  wholeHintOf,
-  type StoredMapping,
-  type Span,
-} from '../store/pull-store.ts';
+import { answerWholeHint, wholeHintOf } from '../store/hints.ts';
+import { mappingsOf, rememberedOf, type StoredMapping } from '../store/mappings.ts';
+import { readCursor, scanRequestOf } from '../store/rounds.ts';
+import { listWindow, type Span } from '../store/span.ts';
 import { isFollowed, replaceMailbox, type LeasedRoom } from '../store/work-list.ts';
 import type { Allowed } from './claim-check.ts';
 import { createdOf } from '../match/attach.ts';

@@ -9,14 +9,10 @@ import type { Tell } from '../../facts.ts';
 import type { FreshReads } from '../fresh-reads.ts';
 import type { OwnWrites } from '../own-writes.ts';
 import { unreadRow } from '../store/observed.ts';
-import {
-  knownEvents,
-  scanAgain,
-  type Observed,
-  type ObservedEvent,
-  type Span,
-  type UnmappedRow,
-} from '../store/pull-store.ts';
+import { knownEvents } from '../store/mappings.ts';
+import type { Observed, ObservedEvent, UnmappedRow } from '../store/observed.ts';
+import { scanAgain } from '../store/rounds.ts';
+import type { Span } from '../store/span.ts';
 import type { LeasedRoom, Window } from '../store/work-list.ts';
 import type { ClaimCheck } from './claim-check.ts';
 import { isBack, isEcho, isOfInterest, overlaps, unmappedOf } from './compare.ts';

@@ -1,7 +1,7 @@
 /** The interval of polls. Rooms without a subscription are polled more often after a change in Outlook, the others less often. */
 import { cachedFor } from '../../calls.ts';
 import type { Queryable } from '../../database.ts';
-import { activeShare } from '../store/pull-store.ts';
+import { activeShare } from '../store/rounds.ts';
 
 /** An interval with a random deviation of up to a tenth, so that rooms are not polled at the same time. */
 export const pollAfter = (pollMs: number): number => pollMs * (0.9 + Math.random() * 0.2);

@@ -1,7 +1,7 @@
 /** Observed events that PostgreSQL refuses to store, even by their id. */
 import type { Queryable } from '../../database.ts';
 import type { Tell } from '../../facts.ts';
-import { scanAgain } from '../store/pull-store.ts';
+import { scanAgain } from '../store/rounds.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
 
 /** Until the full scan that looks for them, after a delta round or a hint. */

@@ -1,10 +1,67 @@
-/** Stores observed events, all at once; one by one if PostgreSQL refuses one of them. */
+/** Observed events, and their storage: all at once; one by one if PostgreSQL refuses one of them. */
 import type { Queryable } from '../../database.ts';
 import { callFunction } from '../../query.ts';
 import type { DeltaRow } from '../../event.ts';
+import type { Item } from '../../item.ts';
 import type { Hint, LeasedRoom } from './work-list.ts';
+import type { ScanRequest } from './rounds.ts';
+import type { Span } from './span.ts';
+import type { WaitsFor } from './waits.ts';
+import type { News } from './work-item.ts';
 import { isRefusedForGood, oneByOne } from './failing.ts';
-import type { FullScan, Observed, UnmappedRow, Verified } from './pull-store.ts';
+
+/** A mapping whose event is to be read; `dueInMs` null: at once. */
+export interface ObservedEvent {
+  readonly id: number;
+  /** Null: no edit, only a new version. */
+  readonly news: Exclude<News, 'gone' | 'vacated'> | null;
+  readonly dueInMs: number | null;
+  readonly etag?: string | null;
+}
+
+/** An event without a mapping. */
+export interface UnmappedRow {
+  readonly eventId: string;
+  readonly startsAt: string | null;
+  readonly endsAt: string | null;
+  readonly item: Item | null;
+  /** Null: it need not be read. */
+  readonly dueInMs: number | null;
+  readonly waitsFor: WaitsFor | null;
+  readonly hint: string | null;
+  readonly outlookOrganizer?: string | null;
+  readonly isOrganizer: boolean;
+  readonly iCalUId: string | null;
+  readonly originalStart: string | null;
+  readonly seriesMasterId: string | null;
+}
+
+export interface Observed {
+  readonly mapped: readonly ObservedEvent[];
+  readonly unmapped: readonly UnmappedRow[];
+}
+
+/** The result of a full scan. */
+export interface FullScan extends Observed {
+  /** See `bridge_attach`. */
+  readonly attachments: readonly object[];
+  readonly reportedAt: Date;
+  readonly links: readonly string[] | null;
+  readonly window: Span;
+  /** Until the next poll; null: this room is not polled. */
+  readonly pollMs: number | null;
+  /** The last request for a full scan when this one began; see `scanRequestOf`. */
+  readonly request: ScanRequest;
+}
+
+/** The result of verifying an event that was reported as removed. */
+export interface Verified {
+  readonly id: number;
+  readonly revision: number;
+  readonly news: 'look' | 'vacated' | 'gone';
+  /** Gone because the pattern of its series no longer has its date. */
+  readonly offPattern?: boolean;
+}
 
 /**
  * Stores one page of a delta round and the link of the next page or round, in one transaction. If PostgreSQL refuses a row for

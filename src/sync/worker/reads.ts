@@ -19,7 +19,8 @@ import type { PullContext } from '../pull/observe.ts';
 import { createSpacing } from '../pull/poll-spacing.ts';
 import { failingAs } from '../store/failing.ts';
 import { fewHints } from '../hint-limits.ts';
-import { hintsLater, pullAgain, pullNothing, readRequested, scanIn } from '../store/pull-store.ts';
+import { hintsLater, readRequested } from '../store/hints.ts';
+import { pullAgain, pullNothing, scanIn } from '../store/rounds.ts';
 import { isFollowed, type Hint, type LeasedRoom, type Window } from '../store/work-list.ts';
 import { verifyMissing } from './verify-missing.ts';
 

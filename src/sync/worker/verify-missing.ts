@@ -7,7 +7,9 @@ import { reportRefused } from '../pull/refused-rows.ts';
 import { observe, type PullContext } from '../pull/observe.ts';
 import type { LeasedRoom } from '../store/work-list.ts';
 import { storeHinted, storeVerified } from '../store/observed.ts';
-import { listWindow, missingOf, type Missing, type Verified } from '../store/pull-store.ts';
+import { missingOf, type Missing } from '../store/mappings.ts';
+import type { Verified } from '../store/observed.ts';
+import { listWindow } from '../store/span.ts';
 
 /** Maximum number of events verified at a time. */
 const verifiedAtATime = 40;

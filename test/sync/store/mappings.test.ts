@@ -1,6 +1,6 @@
 /** What is read of a room's mappings when its calendar is listed. */
 import { expect, test } from 'vitest';
-import { mappingsOf } from '../../../src/sync/store/pull-store.ts';
+import { mappingsOf } from '../../../src/sync/store/mappings.ts';
 import type { LeasedRoom } from '../../../src/sync/store/work-list.ts';
 import { openTestDatabase } from '../../support/database.ts';
 
