@@ -204,6 +204,8 @@ function byProperties(
       ? { do: 'attach-to', reservation: named }
       : askPerson(unmapped, named, 'which is at another time under another title');
   }
+  // it was never in this room: a person moved the event here from the calendar of its room, and the deletion there was read first
+  if (mapping === null && !reservation.here) return null;
   if (mapping === null)
     return isIts && mayWrite
       ? { do: 'take-out' }

@@ -493,6 +493,24 @@ describe('our own event', () => {
     expect(await w.reserved()).toHaveLength(1);
   });
 
+  for (const [order, first] of [
+    ['the deletion', 'old'],
+    ['the new event', 'new'],
+  ] as const)
+    test(`moved to the calendar of another room is a reservation of that room, ${order} read first`, async () => {
+      await using w = await open({}, both);
+      const { reservation, event } = await shown(w);
+      w.outlook.remove(event.id);
+      if (first === 'old') await heard(w, 101);
+      const moved = w.outlook.put(other, event.item!, event.properties);
+      if (first === 'new') await heard(w, 102);
+      await heard(w, 101, 102);
+      await heard(w, 101, 102);
+      expect(w.outlook.in(other)).toMatchObject([{ id: moved.id, item: event.item! }]);
+      expect(await resources(w)).toEqual([102]);
+      expect(await w.reserved()).toMatchObject([{ id: reservation.id, active: false }]);
+    });
+
   test('of a reservation that is not known waits for a person', async () => {
     await using w = await open();
     w.outlook.put(room, dinner(), { type: 'event', id: 999_999 });
