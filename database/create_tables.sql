@@ -4113,6 +4113,10 @@ BEGIN
       stored := bridge_write_change(kind, id_, item);
     ELSE
       PERFORM bridge_write_cancel(room, kind, id_, note);
+      -- an undo leaves it alone (src/sync/manual/undo.ts)
+      IF EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND bridge_stands(to_jsonb(i))) THEN
+        settled := settled || '{"detail": {"room": "given up"}}';
+      END IF;
     END IF;
   END IF;
 
@@ -4616,7 +4620,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '104e0ca63de8dbb039da68f042bdb16cf75489b6c0b859620be99e3bedf52f27 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '5c79e727fbcc548129eca1c72ad203a242f742e0d4a4fce73ef16603524f0a60 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

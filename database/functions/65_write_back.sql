@@ -292,6 +292,10 @@ BEGIN
       stored := bridge_write_change(kind, id_, item);
     ELSE
       PERFORM bridge_write_cancel(room, kind, id_, note);
+      -- an undo leaves it alone (src/sync/manual/undo.ts)
+      IF EXISTS (SELECT FROM bridge_items i WHERE i.reservation_type = kind AND i.reservation_id = id_ AND bridge_stands(to_jsonb(i))) THEN
+        settled := settled || '{"detail": {"room": "given up"}}';
+      END IF;
     END IF;
   END IF;
 

@@ -138,6 +138,27 @@ test('a reservation in several rooms is undone by any of them', async () => {
   expect((await undo(api, { what: 'deleted', resource_id: 103 })).body).toMatchObject({ count: 0 });
 });
 
+test('a cancellation of the booking system is not taken for one from Outlook, because of a room or a cancellation before', async () => {
+  await using api = await openApi();
+  const { id } = await booked(api, 'To rom');
+  await api.db.query('INSERT INTO bb_event_resource (event_id, resource_id) VALUES ($1, 102)', [id]);
+  const again = await booked(api, 'På nytt', 2);
+  await deletedInOutlook(api, 'To rom');
+  expect(await api.db.query('SELECT resource_id FROM bb_event_resource WHERE event_id = $1', [id])).toEqual([
+    { resource_id: 102 },
+  ]);
+  // a reservation that lost one of its rooms was not cancelled
+  expect((await api.call('GET', `/undo/plan?since=${since()}`)).body).toMatchObject({ items: [] });
+  await deletedInOutlook(api, 'På nytt');
+  await api.db.query('UPDATE bb_event SET active = 1 WHERE id = $1', [again.id]);
+  await api.settle();
+  for (const each of [id, again.id])
+    await api.db.query('UPDATE bb_event SET active = 0 WHERE id = $1', [each]);
+  await api.settle();
+  expect((await undo(api, { what: 'cancelled' })).body).toMatchObject({ count: 0, items: [] });
+  expect((await undo(api, { what: 'deleted' })).body).toMatchObject({ count: 2, refused: 0 });
+});
+
 test('what there is no time for is left and said, and another undo goes on with it', async () => {
   await using api = await openApi();
   await booked(api, 'Kurs');

@@ -160,13 +160,22 @@ const readItems = (
   ]);
 
 const itemsText = `
-  WITH line AS (
-    SELECT l.*, count(*) FILTER (WHERE l.action IN ('cancelled', 'booking-cancelled'))
+  WITH told AS (
+    SELECT l.*, l.action = 'undone' AND l.detail ->> 'step' = 're-enable' OR l.action IN ('created', 'adopted', 'joined', 'imported') AS stands
+    FROM bridge_log l
+    WHERE l.at >= $1 AND ($7::timestamptz IS NULL OR l.at <= $7) AND l.reservation_id IS NOT NULL
+      AND l.action IN ('cancelled', 'booking-cancelled', 'deleted', 'imported', 'undone', 'created', 'adopted', 'joined')
+      -- the reservation stands, it only has one room less
+      AND coalesce(l.detail ->> 'room', '') <> 'given up'
+      AND ($4::text IS NULL OR l.reservation_type = $4 AND l.reservation_id = $5::bigint)
+  ), since AS (
+    SELECT t.*, max(t.id) FILTER (WHERE t.stands) OVER (PARTITION BY t.reservation_type, t.reservation_id) AS stood FROM told t
+  ), line AS (
+    -- what was cancelled, and enabled again since, is no reason for a later cancellation
+    SELECT l.*, count(*) FILTER (WHERE l.action IN ('cancelled', 'booking-cancelled', 'undone') AND l.id > coalesce(l.stood, 0))
         OVER (PARTITION BY l.reservation_type, l.reservation_id) AS cancels,
       row_number() OVER (PARTITION BY l.reservation_type, l.reservation_id ORDER BY l.id DESC) AS newest
-    FROM bridge_log l
-    WHERE l.at >= $1 AND ($7::timestamptz IS NULL OR l.at <= $7) AND l.action IN ('cancelled', 'booking-cancelled', 'deleted', 'imported', 'undone')
-      AND l.reservation_id IS NOT NULL AND ($4::text IS NULL OR l.reservation_type = $4 AND l.reservation_id = $5::bigint)
+    FROM since l WHERE l.action IN ('cancelled', 'booking-cancelled', 'deleted', 'imported', 'undone')
   ), done AS (
     SELECT l.*, CASE WHEN l.action IN ('imported', 'undone') THEN l.action WHEN l.cancels > 0 THEN 'cancelled' ELSE 'deleted' END AS what,
       -- what was taken back and re-enabled has the event of its meeting, which is not ours to delete
