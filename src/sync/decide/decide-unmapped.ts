@@ -220,10 +220,10 @@ function byProperties(
 }
 
 /**
- * The action for an event that its reservation was moved away from, or that has returned (`isOwn`): usually another organiser's meeting. The meeting of a
- * cancelled reservation is declined whatever a person chose; without any record of the reservation it is an unmapped event. A room that
- * only takes changes from Outlook writes there only by the choice of a person (`mayWrite` false), who may keep the meeting of a
- * cancelled reservation.
+ * The action for the event of a conflict `moved`: usually another organiser's meeting that its reservation was moved away from, or an
+ * event of the room itself that has returned (`isOwn`). The meeting of a cancelled reservation is declined whatever a person chose;
+ * without any record of the reservation it is an unmapped event. A room that only takes changes from Outlook writes there only by the
+ * choice of a person (`mayWrite` false), who may keep the meeting of a cancelled reservation.
  */
 export function decideDetached(
   { resolution }: Pick<Unmapped, 'resolution'>,

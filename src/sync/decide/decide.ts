@@ -105,9 +105,7 @@ export type Action =
 export function decide(sides: Sides): Action {
   const { wanted } = sides;
   if (sides.mapping !== 'with-event')
-    return wanted.is === 'nothing'
-      ? neverShown(sides)
-      : withoutEvent(sides, wanted, sides.mapping === 'cancelled');
+    return wanted.is === 'nothing' ? neverShown(sides) : withoutEvent(sides, wanted);
   const lost = sides.shows !== null && isGivenBack(sides.shows);
   if (wanted.is === 'nothing') return lost ? lostAlready(sides) : withoutReservation(sides, wanted.elsewhere);
   if (!lost) {
@@ -116,7 +114,7 @@ export function decide(sides: Sides): Action {
   }
   // the event was deleted, and deletions in this room are followed
   if (sides.intent === null && sides.direction !== 'booking_to_outlook') return eventGone(sides, wanted);
-  return withoutEvent(sides, wanted, false);
+  return withoutEvent(sides, wanted);
 }
 
 const isCovered = ({ place }: There) => place === 'covered' || place === 'to be covered';
@@ -134,10 +132,10 @@ function covered(sides: Both, { item, place }: There): Action {
 }
 
 /** The reservation exists and has no event: it is new, re-enabled or no longer covered, or its event has to be created again. */
-function withoutEvent({ direction }: Sides, wanted: There, cancelled: boolean): Action {
+function withoutEvent({ mapping, direction }: Sides, wanted: There): Action {
   if (isCovered(wanted)) return { do: 'settle', as: 'shadowed' };
   if (direction === 'outlook_to_booking' || wanted.place === 'outside')
-    return { do: 'settle', as: cancelled ? 'cancelled' : 'forget' };
+    return { do: 'settle', as: mapping === 'cancelled' ? 'cancelled' : 'forget' };
   return { do: 'create', item: wanted.item };
 }
 
@@ -199,10 +197,10 @@ function eventGone(sides: Both, wanted: There): Action {
   // only Outlook changed it, in another room: which of the two was read first makes no difference
   if (followed !== null && sameItem(followed, wanted.item)) return { do: 'cancel-booking' };
   // the last agreement is unknown (it was requested by hand, or found): the booking system has the authority
-  if (agreement.is === 'never' || agreement.is === 'unanswered') return withoutEvent(sides, wanted, false);
+  if (agreement.is === 'never' || agreement.is === 'unanswered') return withoutEvent(sides, wanted);
   // the booking system changed it meanwhile
   if (choice === null) return { do: 'ask', about: 'deleted' };
-  return choice.side === 'booking' ? withoutEvent(sides, wanted, false) : { do: 'cancel-booking' };
+  return choice.side === 'booking' ? withoutEvent(sides, wanted) : { do: 'cancel-booking' };
 }
 
 const nothing = { do: 'settle', as: 'synced' } as const;

@@ -94,10 +94,10 @@ export type EventIntent = 'remove' | 'renew' | 'remove_again' | 'keep';
 
 /**
  * Why an item waits for a person. fields: both sides changed them; deleted: one side deleted, the other changed; overlap: the time
- * of an event is taken; moved: the booking system moved the reservation (`mapping`) away from another organiser's meeting, or the event was restored when that one had another;
- * refused: the booking system refuses the change; rejected: Outlook does; orphan: the event has the extended properties of a
- * reservation that does not exist, or that is not known to be its own; free: another organiser's meeting is shown as
- * free; gone: held by the brake.
+ * of an event is taken; moved: the booking system moved the reservation (`mapping`) away from another organiser's meeting, or the event
+ * was restored when the reservation had another one; refused: the booking system refuses the change; rejected: Outlook does; orphan:
+ * the event has the extended properties of a reservation that does not exist, or that is not known to be its own, or it was the event of
+ * a reservation that has left the room; free: another organiser's meeting is shown as free; gone: held by the brake.
  */
 export interface ConflictNote {
   readonly kind:

@@ -224,7 +224,11 @@ export function createWork(options: WorkOptions) {
       await storeDoubt();
       const startedAt = performance.now();
       const take = await retry(() => takeInOrder(session, order), until);
-      if (probe.beginsAnew(take.taken, take.places)) continue;
+      if (probe.isThrough(take.taken, take.places)) {
+        probe.beginAnew();
+        continue;
+      }
+      probe.taken(take.taken);
       const tookMs = performance.now() - startedAt;
       lease.hasTaken = true;
       order = nextOrder(take);

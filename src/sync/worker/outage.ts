@@ -45,16 +45,15 @@ export function createProbe(outlookDown: ReturnType<typeof createOutage>) {
   const tried = new Set<number>();
   return {
     tried: () => [...tried],
-    /** Returns true when each room was tried: the next take begins with all of them. */
-    beginsAnew({ rooms }: Taken, places: number): boolean {
-      const isDown = outlookDown.isDown();
-      if (isDown && !(places > 0 && rooms.length === 0)) {
-        for (const { id } of rooms) tried.add(id);
-        return false;
-      }
-      const wereTried = tried.size > 0;
-      tried.clear();
-      return isDown && wereTried;
+    /** A take for this number of places found no room: each was tried. */
+    isThrough: ({ rooms }: Taken, places: number): boolean =>
+      outlookDown.isDown() && tried.size > 0 && places > 0 && rooms.length === 0,
+    /** All rooms may be tried. */
+    beginAnew: () => tried.clear(),
+    /** These rooms are tried now. */
+    taken({ rooms }: Taken): void {
+      if (!outlookDown.isDown()) tried.clear();
+      else for (const { id } of rooms) tried.add(id);
     },
   };
 }
