@@ -24,5 +24,5 @@ END $triggers$;
 DROP FUNCTION IF EXISTS public.bridge_import_item(jsonb), public.bridge_change_item(text, bigint, jsonb),
   public.bridge_cancel_item(text, bigint, text), public.bridge_reenable_item(text, bigint, text), public.bridge_only_room(jsonb),
   public.bridge_event_type(integer), public.bridge_first_status(integer), public.bridge_is_taken(integer, timestamp, timestamp, integer);
-DROP VIEW IF EXISTS public.bridge_items, public.bridge_resources;
+DROP VIEW IF EXISTS public.bridge_items, public.bridge_resources, public.bridge_remarks;
 RESET lock_timeout;

@@ -25,6 +25,6 @@ DROP FUNCTION IF EXISTS public.bridge_import_item(jsonb), public.bridge_change_i
   public.bridge_cancel_item(text, bigint, text), public.bridge_reenable_item(text, bigint, text), public.bridge_only_room(jsonb),
   public.bridge_wall_times(timestamptz, timestamptz), public.bridge_refuse_taken(integer, timestamp, timestamp, integer),
   public.bridge_lock_date(text, bigint), public.bridge_log_edit(integer, text);
-DROP VIEW IF EXISTS public.bridge_items, public.bridge_resources;
+DROP VIEW IF EXISTS public.bridge_items, public.bridge_resources, public.bridge_remarks;
 DROP INDEX IF EXISTS roombooking.bridge_occurrence_id;
 RESET lock_timeout;

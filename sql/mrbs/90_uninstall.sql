@@ -23,5 +23,5 @@ END $triggers$;
 
 DROP FUNCTION IF EXISTS public.bridge_import_item(jsonb), public.bridge_change_item(text, bigint, jsonb),
   public.bridge_cancel_item(text, bigint, text), public.bridge_only_room(jsonb);
-DROP VIEW IF EXISTS public.bridge_items, public.bridge_resources;
+DROP VIEW IF EXISTS public.bridge_items, public.bridge_resources, public.bridge_remarks;
 RESET lock_timeout;
