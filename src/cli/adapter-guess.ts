@@ -400,7 +400,7 @@ export function guess(all: readonly Column[], chosen?: string): Guess | null {
   // the only text is shown as the title
   const text = find((column) => isText(column) && isTextual(column), named);
   const title = named ?? text ?? find((column) => isNote(column) && isTextual(column));
-  const email = find((column) => isEmail(column) && isTextual(column));
+  const email = find((column) => isEmail(column) && isTextual(column) && !isTitle(column));
   const ofTable = statesOf([...columns, ...(up?.columns ?? [])], tables);
   const used = {
     title,

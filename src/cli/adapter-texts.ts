@@ -35,11 +35,14 @@ export function adapterTexts(guess: Guess, values: readonly StateValue[]): Reado
     '00_rights.sql': rights(guess, values),
     '10_view.sql': view(guess, type, values),
     ...(guess.rooms === null ? {} : { '11_resources.sql': resources(guess.rooms) }),
-    ...(guess.room?.type === 'bigint' ? { '15_indexes.sql': indexes(guess.room) } : {}),
+    ...(guess.room === null ? {} : { '15_indexes.sql': indexes(guess.room, guess.link) }),
     '20_functions.sql': functions(guess, type, values),
     '30_watch.sql': watch(guess, type),
     '40_defaults.sql': defaults(guess, type),
-    '90_uninstall.sql': `${uninstall}${guess.room?.type === 'bigint' ? `DROP INDEX IF EXISTS ${name(guess.room.schema)}.${indexName(guess.room)};\n` : ''}`,
+    '90_uninstall.sql': `${uninstall}${[guess.room, guess.link]
+      .filter((column) => column !== null)
+      .map((column) => `DROP INDEX IF EXISTS ${name(column.schema)}.${indexName(column)};\n`)
+      .join('')}`,
   };
 }
 
@@ -138,13 +141,22 @@ CROSS JOIN LATERAL (SELECT ${instant(guess, 'starts', 'z.value')} AS starts_at, 
 
 const indexName = ({ table, column }: Column) => name(`bridge_${table}_${column}`.slice(0, 63));
 
+/** The indexes for the filter on rooms, and for the rooms of a reservation. */
+function indexes(room: Column, link: Column | null): string {
+  const onColumn = (column: Column) =>
+    `SELECT public.bridge_index(${literal(tableName(`${column.schema}.${column.table}`))}, ${literal(column.column)});\n`;
+  const ofRoom = room.type === 'bigint' ? indexOnNumber(room) : onColumn(room);
+  return `-- Indexes for the filters on bridge_items. One that exists already is not created again; one that only the owner of the table may
+-- create is shown as a statement for a DBA.
+${link === null ? '' : onColumn(link)}${ofRoom}`;
+}
+
 /** An index on the expression of the view, which filters a bigint by an integer. */
-function indexes(room: Column): string {
+function indexOnNumber(room: Column): string {
   const table = tableName(`${room.schema}.${room.table}`);
   const id = literal(table);
   const statement = `CREATE INDEX IF NOT EXISTS ${indexName(room)} ON ${table} ((${name(room.column)}::integer))`;
-  return `-- The view shows ${room.column}, a bigint, as an integer, so a filter on resource_id needs an index on that expression. It is created
--- if our role owns the table, which is not large; else a DBA may run the statement that is shown.
+  return `-- The view shows ${room.column}, a bigint, as an integer, so a filter on resource_id needs an index on that expression.
 DO $index$
 DECLARE
   statement constant text := $create$${statement}$create$;
@@ -156,7 +168,7 @@ BEGIN
     SET LOCAL lock_timeout = '500ms';
     EXECUTE statement;
   ELSE
-    RAISE NOTICE 'For the filter on rooms: %;', replace(statement, 'INDEX', 'INDEX CONCURRENTLY');
+    RAISE NOTICE 'Optional, faster for rooms with many bookings: %;', replace(statement, 'INDEX', 'INDEX CONCURRENTLY');
   END IF;
 END $index$;
 `;
