@@ -100,16 +100,19 @@ export class Settings {
   }
 
   whole(name: Variable, least: number, most: number): number {
-    const value = Number(this.text(name));
-    if (!Number.isInteger(value) || value < least || value > most)
+    const text = this.text(name) ?? '';
+    const value = Number(text);
+    // not 1e3 or 0x10, which Number reads, too
+    if (!/^\d+$/.test(text) || value < least || value > most)
       this.problem(name, `${this.#shown(name)} is not a whole number from ${least} to ${most}`);
     return value;
   }
 
   /** A number from 0 to 1. */
   share(name: Variable): number {
-    const value = Number(this.text(name));
-    if (!(value >= 0 && value <= 1))
+    const text = this.text(name) ?? '';
+    const value = Number(text);
+    if (!/^\d*\.?\d+$/.test(text) || value > 1)
       this.problem(name, `${this.#shown(name)} is not a number from 0 to 1; write for example 0.2`);
     return value;
   }

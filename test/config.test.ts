@@ -137,6 +137,12 @@ test.each([
   ['MISSING_SCHEDULE', '* * *'],
   ['REPORT_SCHEDULE', '61 * * * *'],
   ['API_KEY', '  '],
+  ['POLL_INTERVAL_SECONDS', '1e3'],
+  ['PORT', '0x1f92'],
+  ['BRAKE_MAX', '-0'],
+  ['SYNC_PAST_DAYS', '7.0'],
+  ['BRAKE_SHARE', '1e-1'],
+  ['BRAKE_SHARE', 'Infinity'],
 ])('%s=%s is refused at once', (name, value) => {
   expect(problemsOf({ ...enough, [name]: value }).map((problem) => problem.split(':')[0])).toEqual([name]);
 });

@@ -86,10 +86,23 @@ function checkPlaceholders(env: ReturnType<typeof readEnv>, report: Report): boo
   return isUsable;
 }
 
-/** Reports secrets in quotes. `.env` and Docker Compose have none left; other values in quotes are refused as invalid. */
+/** Variables whose value may be any text. A title may have quotes of its own. */
+const quotable: ReadonlySet<string> = new Set<keyof typeof variables>([
+  'DB_HOST',
+  'DB_NAME',
+  'DB_USER',
+  'DB_PASS',
+  'GRAPH_CLIENT_ID',
+  'GRAPH_CLIENT_SECRET',
+  'API_KEY',
+  'HOST',
+  'NO_PROXY',
+]);
+
+/** Reports texts in quotes. `.env` and Docker Compose have none left; numbers and choices in quotes are refused as invalid. */
 function checkQuotes(env: ReturnType<typeof readEnv>, report: Report): void {
   const isQuoted = ([name, value]: [string, string | undefined]) =>
-    /^(DB_PASS|GRAPH_CLIENT_SECRET|API_KEY(_\w+)?)$/.test(name) && /^(["']).*\1$/s.test(value?.trim() ?? '');
+    (quotable.has(name) || name.startsWith('API_KEY_')) && /^(["']).*\1$/s.test(value?.trim() ?? '');
   for (const [variable] of Object.entries(env).filter(isQuoted))
     report(
       'warning',

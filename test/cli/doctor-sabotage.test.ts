@@ -93,6 +93,12 @@ const sabotages: readonly Sabotage[] = [
     says: ['settings', /^API_KEY is in quotes/, /without quotes/],
   },
   {
+    does: 'an address in quotes, as docker run --env-file leaves them',
+    env: { HOST: "'127.0.0.1'" },
+    state: 'warning',
+    says: ['settings', /^HOST is in quotes/, /without quotes/],
+  },
+  {
     does: 'a key that can be guessed',
     env: { API_KEY: 'hemmelig' },
     state: 'warning',
