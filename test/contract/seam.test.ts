@@ -127,8 +127,10 @@ describe.each(desks)('the adapter $name', (desk) => {
     assert.equal(first?.['all_day'], false);
   });
 
-  test('shows whole local days as all-day, also when the clock changes in them', async () => {
+  test('shows whole local days as all-day, also when the clock changes in them', async (context) => {
     await using db = await open();
+    // a date with two times of day
+    context.skip((await desk.lacks(db)).includes('all_day'));
     const rooms = await desk.rooms(db);
     const whole = await desk.book(db, rooms[0], '2027-03-28 00:00', '2027-03-29 00:00', 'Market');
     const noon = await desk.book(db, rooms[0], '2027-03-30 00:00', '2027-03-30 12:00', 'Market');
