@@ -185,15 +185,17 @@ BEGIN
 END $verified$;
 
 -- Stores that we are about to delete or decline the events of these mappings. Returns the mappings that have not changed since they
--- were read; their revision is one higher now. Throws BR001 if the lease was lost: the mappings would be decided about again and again.
+-- were read; their revision is one higher now. `replaced`: another event is to take its place, and if the removal fails, the mapping is
+-- decided about again. Throws BR001 if the lease was lost: the mappings would be decided about again and again.
 CREATE OR REPLACE FUNCTION bridge_removing(room_id integer, epoch bigint, wanted jsonb) RETURNS jsonb LANGUAGE plpgsql AS $removing$
 DECLARE
   noted jsonb;
 BEGIN
   PERFORM bridge_lock_for_settlement();
   WITH those AS (
-    UPDATE bridge_mappings m SET removing = true, event_intent = CASE m.sync_status WHEN 'cancelled' THEN 'remove_again' ELSE 'remove' END, revision = m.revision + 1
-    FROM jsonb_to_recordset(wanted) AS w (id bigint, revision bigint)
+    UPDATE bridge_mappings m SET removing = true, event_intent = CASE m.sync_status WHEN 'cancelled' THEN 'remove_again' ELSE 'remove' END, revision = m.revision + 1,
+      outlook_news = CASE WHEN w.replaced THEN coalesce(m.outlook_news, 'look') ELSE m.outlook_news END, due_at = CASE WHEN w.replaced THEN now() ELSE m.due_at END
+    FROM jsonb_to_recordset(wanted) AS w (id bigint, revision bigint, replaced boolean)
     WHERE m.id = w.id AND m.revision = w.revision
     RETURNING m.id
   ) SELECT coalesce(jsonb_agg(id), '[]') INTO noted FROM those;

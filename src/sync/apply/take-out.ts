@@ -1,12 +1,13 @@
 /** Removal of an unmapped event from a room: ours is deleted, another organiser's meeting declined. */
 import { backOffMs } from '../../back-off.ts';
+import type { Queryable } from '../../database.ts';
 import { Permanent } from '../../errors.ts';
 import { itemOf, type OutlookEvent } from '../../event.ts';
 import { changedFields, type Item } from '../../item.ts';
 import { decideDetached, returnedTries } from '../decide/decide-unmapped.ts';
 import { attach, attachmentBack, attachmentReturned } from '../match/attach.ts';
 import { readDetachedReservation, type ReturnedRecord } from '../match/candidates.ts';
-import { noteRemovals } from '../store/mappings.ts';
+import { noteRemovals, type RemovalNote } from '../store/mappings.ts';
 import { listWindow } from '../store/span.ts';
 import { itemResults, type ItemResults } from './item-results.ts';
 import type { UnmappedContext } from './find-mapping.ts';
@@ -108,15 +109,24 @@ export async function takeBack(
     const conflict = { kind: 'moved', mapping, reservation, outlook: item } as const;
     return itemResults({ settlements: [flagged(unmapped, event, conflict, message)] });
   }
-  // stored first: if the daemon ends here, the removal of our own event is not taken for a user's
-  const noted = await noteRemovals(db, room, [{ id: returned.mapping, revision: returned.revision }]);
-  if (!noted.has(returned.mapping)) return itemResults({ settlements: [readAgain(unmapped)] });
+  const isNoted = await noteReplaced(db, room, { id: returned.mapping, revision: returned.revision });
+  if (!isNoted) return itemResults({ settlements: [readAgain(unmapped)] });
   if (present !== null) await remove(present.id, reads, signal);
   const attached = await attach(db, room, [
     attachmentReturned({ ...returned, revision: returned.revision + 1 }, event),
   ]);
   return itemResults({ settlements: attached.size > 0 ? [] : [readAgain(unmapped)] });
 }
+
+/**
+ * Stored first: if the daemon ends after that, the removal of our own event is not taken for a user's. Returns false if the mapping has
+ * changed.
+ */
+const noteReplaced = async (
+  db: Queryable,
+  room: LeasedRoom,
+  { id, revision }: Omit<RemovalNote, 'replaced'>,
+): Promise<boolean> => (await noteRemovals(db, room, [{ id, revision, replaced: true }])).has(id);
 
 const readsOf = ({ db, outlook, window }: UnmappedContext, room: LeasedRoom): ReadContext => ({
   room,
@@ -166,9 +176,7 @@ export async function resultsOfDetached(
   if (action === 'wait') return itemResults({ settlements: [stillDetached(unmapped, event, item)] });
   const detached = { id: id!, revision, eventId, booking: booking! };
   if (eventId !== null) {
-    // stored first: if the daemon ends here, the removal of our own event is not taken for a user's
-    const noted = await noteRemovals(db, room, [detached]);
-    if (!noted.has(detached.id)) return itemResults({ settlements: [readLater(unmapped)] });
+    if (!(await noteReplaced(db, room, detached))) return itemResults({ settlements: [readLater(unmapped)] });
     const reads = readsOf(context, room);
     // made recurring a moment ago, it stays: its removal would remove dates that were not decided about
     if ((await readIfPossible(eventId, reads, signal))?.type !== 'seriesMaster')

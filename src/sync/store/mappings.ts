@@ -140,6 +140,14 @@ export const missingOf = (db: Queryable, room: LeasedRoom, most: number) =>
     values: [room.resourceId, room.outlookItemId, most],
   });
 
+/** A mapping whose event is about to be removed. */
+export interface RemovalNote {
+  readonly id: number;
+  readonly revision: number;
+  /** Another event is to take its place. If its removal fails, it is decided about again, and is an event like any other. */
+  readonly replaced?: true;
+}
+
 /**
  * Stores that we are about to delete or decline these events, so that they are never taken for deleted by a user. Returns the ids of
  * the mappings that have not changed since they were read; their revision is one higher now.
@@ -147,9 +155,11 @@ export const missingOf = (db: Queryable, room: LeasedRoom, most: number) =>
 export async function noteRemovals(
   db: Queryable,
   room: LeasedRoom,
-  wanted: readonly { readonly id: number; readonly revision: number }[],
+  wanted: readonly RemovalNote[],
 ): Promise<ReadonlySet<number>> {
-  const removals = JSON.stringify(wanted.map(({ id, revision }) => ({ id, revision })));
+  const removals = JSON.stringify(
+    wanted.map(({ id, revision, replaced = false }) => ({ id, revision, replaced })),
+  );
   return new Set(await callFunction<number[]>(db, 'bridge_removing', room.id, room.epoch, removals));
 }
 

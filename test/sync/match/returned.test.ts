@@ -1,6 +1,6 @@
 /** A deletion is undone in Outlook after the reservation got another event: it stays one reservation with one event. */
 import { describe, expect, test } from 'vitest';
-import { Retryable } from '../../../src/errors.ts';
+import { Permanent, Retryable } from '../../../src/errors.ts';
 import type { WriteAnswer } from '../../../src/event.ts';
 import { markRooms } from '../../../src/sync/webhooks/subscription-store.ts';
 import { lostAnswer, tryAgain } from '../lost-answers.ts';
@@ -272,7 +272,13 @@ describe('an event that returns after its reservation got another one', () => {
         expect(await active(w)).toEqual([[reservation.id, 'Orchestra', later.startsAt]]);
         expect(events(w)).toEqual([[event.id, 'Orchestra', later.startsAt]]);
       });
+    });
 
+    // if only the answer is lost, the restored event has taken its place by then
+    const unsettled = (Object.keys(cuts) as (keyof typeof cuts)[]).filter(
+      (cut) => cut !== 'its answer is lost',
+    );
+    describe.each(unsettled)('(%s)', (cut) => {
       test('the reservation is cancelled then: the restored event waits for a person', async () => {
         await using w = await open();
         const { reservation, event } = await replacedEvent(w);
@@ -296,6 +302,29 @@ describe('an event that returns after its reservation got another one', () => {
         expect(events(w).map(([, ...is]) => is)).toEqual([['Choir', later.startsAt]]);
       });
     });
+
+    test.each(['takes its place', 'is deleted'])(
+      '(it is refused for good) the restored event %s when a person deletes the other one',
+      async (then) => {
+        await using w = await open();
+        const { reservation, event, second } = await replacedEvent(w);
+        w.outlook.restore(event);
+        removing(() => failed(new Permanent('not allowed', { reach: 'item' })))(w);
+        await heard(w);
+        w.outlook.fail(null);
+        expect(events(w)).toHaveLength(2);
+        if (then === 'is deleted') {
+          w.outlook.remove(event.id);
+          await heard(w);
+        }
+        w.outlook.remove(second.id);
+        await goesOn(w);
+        const left = then === 'is deleted' ? [] : [[reservation.id, 'Choir']];
+        expect((await active(w)).map(([id, title]) => [id, title])).toEqual(left);
+        expect(events(w).map(([id]) => id)).toEqual(then === 'is deleted' ? [] : [event.id]);
+        expect(await conflicts(w)).toEqual([]);
+      },
+    );
 
     test('by a change of the desk: that is not lost', async () => {
       await using w = await open();
