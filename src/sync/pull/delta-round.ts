@@ -32,8 +32,9 @@ export async function deltaRound(
   const nextPoll = { pollMs: pollAfter(context.pollMs), unheardMs: unsubscribedMs, spacing };
   const begun = await beginPull(db, room, nextPoll, context.window);
   const { span } = begun;
-  if (begun.links === null || begun.links.length === 0 || begun.from_at?.toISOString() !== span.from)
-    return { rows: 0, scan: 'new' };
+  // its end alone moves if SYNC_FUTURE_DAYS is changed
+  const isSameWindow = begun.from_at?.toISOString() === span.from && begun.to_at?.toISOString() === span.to;
+  if (begun.links === null || begun.links.length === 0 || !isSameWindow) return { rows: 0, scan: 'new' };
   const reportedAt = begun.requestedAt ?? new Date();
   const links = [...begun.links];
   let rows = 0;

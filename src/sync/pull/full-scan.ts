@@ -97,7 +97,8 @@ async function nextLinks(
   signal: AbortSignal,
 ): Promise<readonly string[] | null> {
   const known = cursor === 'kept' ? await readCursor(db, room) : null;
-  if (known !== null && known.links !== null && known.from === span.from) return known.links;
+  if (known !== null && known.links !== null && known.from === span.from && known.to === span.to)
+    return known.links;
   return await firstDeltaRound(outlook, room, span, signal);
 }
 

@@ -10,6 +10,7 @@ export interface Begun {
   readonly requestedAt: Date | null;
   readonly links: readonly string[] | null;
   readonly from_at: Date | null;
+  readonly to_at: Date | null;
   /** The number of requested rounds without a change so far, one after the other. */
   readonly attempt: number;
   /** A full scan was requested. */
@@ -22,15 +23,25 @@ export interface Begun {
 export async function readCursor(
   db: Queryable,
   room: LeasedRoom,
-): Promise<{ readonly links: string[] | null; readonly from: string | null; readonly isFirst: boolean }> {
-  const rows = await queryRows<{ links: string[] | null; from: Date | null; first: boolean }>(db, {
+): Promise<{
+  readonly links: string[] | null;
+  readonly from: string | null;
+  readonly to: string | null;
+  readonly isFirst: boolean;
+}> {
+  const rows = await queryRows<{
+    links: string[] | null;
+    from: Date | null;
+    to: Date | null;
+    first: boolean;
+  }>(db, {
     name: 'read_cursor',
-    text: `SELECT delta_links AS links, window_from AS "from", pulled_at IS NULL AS first FROM bridge_room_state
+    text: `SELECT delta_links AS links, window_from AS "from", window_to AS "to", pulled_at IS NULL AS first FROM bridge_room_state
       WHERE resource_mapping_id = $1`,
     values: [room.id],
   });
-  const { links = null, from = null, first = true } = rows[0] ?? {};
-  return { links, from: from?.toISOString() ?? null, isFirst: first };
+  const { links = null, from = null, to = null, first = true } = rows[0] ?? {};
+  return { links, from: from?.toISOString() ?? null, to: to?.toISOString() ?? null, isFirst: first };
 }
 
 /**
@@ -51,7 +62,8 @@ export async function beginPull(
 ): Promise<Begun> {
   const begun = await queryRow<Omit<Begun, 'span'> & Instants>(db, {
     name: 'begin_pull',
-    text: `SELECT b.*, b.rung AS "requestedAt", ${windowColumns} FROM bridge_begin_pull($1, $2, $3, $4, $5, $6) b, bridge_window($7, $8)`,
+    text: `SELECT b.*, b.rung AS "requestedAt", s.window_to AS to_at, ${windowColumns}
+      FROM bridge_begin_pull($1, $2, $3, $4, $5, $6) b, bridge_window($7, $8), bridge_room_state s WHERE s.resource_mapping_id = $1`,
     values: [
       room.id,
       room.epoch,
