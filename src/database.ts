@@ -221,6 +221,17 @@ const contendedStates = /^(40001|40P01|55P03|57014)$/;
 const lostConnection =
   /ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|terminated|timeout|not queryable|Connection/i;
 
+/** Codes of OpenSSL and Node for a handshake that fails, and what pg says of a server without TLS. */
+const tlsCodes = /^(CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|ERR_TLS_|ERR_SSL_|HOSTNAME_MISMATCH)/;
+const withoutTls = /server does not support SSL/;
+export const tlsHint =
+  "Check DB_SSL and DB_SSL_CA (the PEM file of the CA that signed the server's certificate), whether the certificate is still valid, and whether it names DB_HOST.";
+
+/** Whether the server was reached and the TLS connection to it failed, for example because its certificate has expired. */
+export const isTlsFailure = (error: unknown): error is Error =>
+  error instanceof Error &&
+  (withoutTls.test(error.message) || ('code' in error && tlsCodes.test(String(error.code))));
+
 /** The SQLSTATE of an error of the server, or null. */
 export function sqlState(error: unknown): string | null {
   return error instanceof pg.DatabaseError ? (error.code ?? null) : null;
@@ -282,6 +293,7 @@ export function databaseFailure(error: unknown, task: string): Error {
   // a view was recreated with other types; a retry on another connection plans again
   if (state === '0A000' && (error as pg.DatabaseError).routine === 'RevalidateCachedQuery')
     return new Retryable(message, { reach: 'item', cause: error });
+  if (isTlsFailure(error)) return new Retryable(message, { reach: 'side', hint: tlsHint, cause: error });
   if (state === null)
     return error instanceof Error &&
       lostConnection.test(`${error.message} ${'code' in error ? String(error.code) : ''}`)

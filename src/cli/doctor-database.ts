@@ -7,7 +7,7 @@ import { newerThanOurs } from '../booking/versions.ts';
 import { attachCommand, command, migrateCommand } from '../command-name.ts';
 import type { BookingConfig } from '../config.ts';
 import { poolerFailure } from '../connection.ts';
-import { databaseFailure, sqlState, type Queryable } from '../database.ts';
+import { databaseFailure, isTlsFailure, sqlState, tlsHint, type Queryable } from '../database.ts';
 import { Retryable, messageOf } from '../errors.ts';
 import { ownSettings, type RoomSettings } from '../room-settings.ts';
 import { checkAdapter, checkDefaults, checkRemarks, checkRights } from './doctor-adapter.ts';
@@ -34,6 +34,8 @@ export async function checkDatabase(config: BookingConfig, report: Report): Prom
         `PostgreSQL answers but refuses the login: ${messageOf(error)}.`,
         `Check DB_USER and DB_PASS (or DATABASE_URL), and pg_hba.conf; ${psqlTest(config)}`,
       );
+    else if (isTlsFailure(error))
+      report('problem', 'database', `The TLS connection to PostgreSQL failed: ${error.message}.`, tlsHint);
     else if (failure instanceof Retryable && failure.hint !== undefined)
       report(
         'problem',

@@ -38,6 +38,15 @@ const sabotages: readonly Sabotage[] = [
     says: ['database', /cannot be reached: .*ECONNREFUSED/, /Check DB_HOST, DB_PORT/],
   },
   {
+    does: 'TLS to a server that has none',
+    env: { DB_SSL: 'on' },
+    says: [
+      'database',
+      /TLS connection to PostgreSQL failed: .*not support SSL/,
+      /^Check DB_SSL and DB_SSL_CA/,
+    ],
+  },
+  {
     does: 'a folder without a socket of PostgreSQL',
     env: { DATABASE_URL: 'postgresql://u%40x:p@localhost/x?host=/nowhere' },
     says: ['database', /cannot be reached/, /psql -h \/nowhere -p 5432 -U u@x x$/],

@@ -1,6 +1,7 @@
 /** Connections of the pool that break while they are in use, and statements that are given up. */
 import { expect, test } from 'vitest';
 import { databaseFailure, inTransaction, onConnection, openPlanPool, openPool } from '../../src/database.ts';
+import { Retryable } from '../../src/errors.ts';
 import { underFoldLock } from '../../src/sync/manual/requests.ts';
 import { openTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openProxy } from '../support/proxy.ts';
@@ -129,4 +130,19 @@ test('the sessions of requests, commands and plans wait for locks as long as eac
     expect((await pool.query('SHOW lock_timeout')).rows).toEqual([{ lock_timeout: '5s' }]);
     await pool.end();
   }
+});
+
+test.each([
+  ['certificate has expired', 'CERT_HAS_EXPIRED'],
+  ['unable to verify the first certificate', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
+  ['self-signed certificate', 'DEPTH_ZERO_SELF_SIGNED_CERT'],
+  ["Hostname/IP does not match certificate's altnames", 'ERR_TLS_CERT_ALTNAME_INVALID'],
+  ['The server does not support SSL connections', undefined],
+])('%s: an outage that names the settings of TLS, and no bug', (message, code) => {
+  const failure = databaseFailure(
+    Object.assign(new Error(message), code === undefined ? {} : { code }),
+    'start',
+  );
+  expect(failure).toBeInstanceOf(Retryable);
+  expect(failure).toMatchObject({ reach: 'side', hint: expect.stringContaining('DB_SSL_CA') });
 });
