@@ -32,6 +32,8 @@ interface App {
 const usual: Patience = { headersMs: 10_000, requestMs: 30_000, checkMs: 2_000 };
 const connectionsMost = 1_000;
 const closeMs = 1_500;
+/** The time in which a client receives the answer to a request that is refused; then its connection is cut. */
+const receiveMs = 1_000;
 
 /** Resolves when it listens; throws Permanent if it cannot. Disposing takes at most 2 s. */
 export async function serveApp(app: App, { host, port, patience = usual }: ServeOptions): Promise<Served> {
@@ -106,6 +108,8 @@ function refuseNonsense(error: Error & { code?: string }, socket: Duplex): void 
         ? ['431 Request Header Fields Too Large', 'The headers are too large.']
         : ['400 Bad Request', 'This is no HTTP request.'];
   const body = JSON.stringify({ success: false, error: words, hint: 'See /openapi.json.' });
+  // a client that keeps its side open would hold one of the connections for ever
+  setTimeout(() => socket.destroy(), receiveMs).unref();
   socket.end(
     `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nX-Content-Type-Options: nosniff\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,

@@ -85,3 +85,16 @@ test.each([
   expect(await (await fetch(served.url)).text()).toBe('served');
   expect((await slow.toArray()).map(String).join('')).toContain('408 Request Timeout');
 });
+
+test('a slow client that keeps its side of the connection open is cut off after the answer', async () => {
+  const patience = { headersMs: 300, requestMs: 400, checkMs: 50 };
+  await using served = await serveApp(new Hono(), { ...here, patience });
+  const slow = connect({ port: served.port, host: '127.0.0.1', allowHalfOpen: true });
+  const isCut = new Promise((resolve) => slow.once('error', resolve));
+  const pieces = setInterval(() => slow.write('a'), 50);
+  slow.write('GET / HTTP/1.1\r\nHost: localhost\r\nX: ');
+  slow.resume();
+  // writing to a connection that the other side has destroyed fails
+  expect(await isCut).toMatchObject({ code: expect.stringMatching(/ECONNRESET|EPIPE/) });
+  clearInterval(pieces);
+});
