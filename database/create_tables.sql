@@ -673,6 +673,14 @@ COMMENT ON COLUMN bridge_mappings.followed_state IS 'the reservation since the l
 $migration$;
   INSERT INTO bridge_migrations (name, run_on) VALUES ('0240_followed_state', now());
 
+  EXECUTE $migration$
+-- A mailbox gets another address, and its row follows: its events keep their mappings once the new address is resolved to the same object id.
+
+ALTER TABLE bridge_room_state ADD COLUMN former_object_id text;
+COMMENT ON COLUMN bridge_room_state.former_object_id IS 'the object id of the mailbox that the mappings name, until the new address of the room is resolved';
+$migration$;
+  INSERT INTO bridge_migrations (name, run_on) VALUES ('0250_former_object', now());
+
   EXECUTE $functions$
 -- Advisory locks by name. src/locks.ts has the same numbers with the purpose of each. The only other place with numbers is the
 -- template of the triggers (12_watch.sql), where a call would cost too much.
@@ -3745,11 +3753,14 @@ BEGIN
   WHERE resource_id = room AND (former IS NULL OR outlook_item_id = former);
 END $again$;
 
--- Whether a mailbox by its former name is that of a room, as far as is known: names differ in case, or one is the object id.
+-- Whether a mailbox by its former name is that of a room, as far as is known: names differ in case, or one is the object id, or the
+-- address of the room has changed and its object id has not.
 CREATE OR REPLACE FUNCTION bridge_is_mailbox(room bridge_resource_mappings, former text) RETURNS boolean LANGUAGE sql STABLE AS $is$
   SELECT lower(former) IN (lower(room.outlook_item_id), lower(coalesce(room.outlook_object_id, room.outlook_item_id)))
     OR EXISTS (SELECT FROM bridge_resource_mappings e WHERE lower(e.outlook_item_id) = lower(former)
       AND lower(e.outlook_object_id) IN (lower(room.outlook_item_id), lower(room.outlook_object_id)))
+    OR EXISTS (SELECT FROM bridge_room_state s
+      WHERE s.resource_mapping_id = room.id AND lower(s.former_object_id) IN (lower(room.outlook_item_id), lower(room.outlook_object_id)))
 $is$;
 
 -- All mappings of an active room name its mailbox. Those that name another one are shown again in this one: their events are in the
@@ -3775,6 +3786,7 @@ BEGIN
     END IF;
     PERFORM bridge_show_again(room.resource_id, room.outlook_item_id, former);
   END LOOP;
+  UPDATE bridge_room_state SET former_object_id = NULL WHERE resource_mapping_id = room.id AND former_object_id IS NOT NULL;
   RETURN follows;
 END $follow$;
 
@@ -3786,7 +3798,9 @@ DECLARE
 BEGIN
   SELECT array_agg(r.id) INTO rooms FROM bridge_resource_mappings r JOIN (
     SELECT DISTINCT resource_id, outlook_item_id FROM bridge_mappings) m ON m.resource_id = r.resource_id AND m.outlook_item_id <> r.outlook_item_id
-  WHERE r.active = 1;
+  JOIN bridge_room_state s ON s.resource_mapping_id = r.id
+  -- a new address is resolved first
+  WHERE r.active = 1 AND (r.outlook_object_id IS NOT NULL OR s.former_object_id IS NULL);
   UPDATE bridge_room_state SET baselined_at = NULL, lease_epoch = lease_epoch + 1, push_due_at = now(), push_lane = CASE WHEN push_due_at IS NULL THEN 1 ELSE push_lane END, updated_at = now()
   WHERE resource_mapping_id = ANY (rooms);
   PERFORM bridge_follow_mailbox(id, NULL) FROM unnest(rooms) AS id;
@@ -4357,6 +4371,7 @@ CREATE OR REPLACE FUNCTION bridge_rooms_changed() RETURNS trigger LANGUAGE plpgs
 SET search_path = pg_catalog, public, pg_temp AS $rooms$
 DECLARE
   same text;
+  waits boolean;
 BEGIN
   IF TG_OP <> 'DELETE' THEN
     INSERT INTO bridge_room_state AS s (resource_mapping_id, push_due_at, push_lane)
@@ -4371,13 +4386,19 @@ BEGIN
       same := OLD.outlook_item_id;
     ELSE
       UPDATE bridge_resource_mappings SET outlook_object_id = NULL WHERE id = NEW.id;
-      UPDATE bridge_room_state SET claim_read_at = NULL, claim_refused = NULL, claim_found = NULL, claim_void = NULL
+      UPDATE bridge_room_state SET claim_read_at = NULL, claim_refused = NULL, claim_found = NULL, claim_void = NULL,
+        former_object_id = coalesce(OLD.outlook_object_id, former_object_id)
       WHERE resource_mapping_id = NEW.id;
     END IF;
   END IF;
-  -- another mailbox, perhaps by another row: events in the old one stay, and all items are shown in the new one
+  -- Another mailbox, perhaps by another row: events in the old one stay, and all items are shown in the new one. Whether a new address is
+  -- that of the same mailbox is known when it is resolved, before any other work in the room.
   IF TG_OP <> 'DELETE' AND NEW.active = 1 THEN
-    PERFORM bridge_follow_mailbox(NEW.id, same);
+    SELECT r.outlook_object_id IS NULL AND s.former_object_id IS NOT NULL INTO waits
+    FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id WHERE r.id = NEW.id;
+    IF NOT waits THEN
+      PERFORM bridge_follow_mailbox(NEW.id, same);
+    END IF;
   END IF;
   -- a held room may have waited for this row
   UPDATE bridge_room_state SET retry_at = NULL, push_due_at = now(), push_lane = CASE WHEN push_due_at IS NULL THEN 1 ELSE push_lane END
@@ -4622,7 +4643,7 @@ BEGIN
 END $wake$;
 $functions$;
 
-  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '031520be79883f4b34c064c5814b1c84cc4d69f64ca60a173b0a5eae736023d6 ' || (
+  INSERT INTO public.bridge_settings (name, value) VALUES ('functions', '369a11a4a0b1ee9cdf5383a6296f7d97c9bdd4adbc672461232ac75945ddc3a6 ' || (
     SELECT md5(coalesce(string_agg(d.line, '' ORDER BY d.line COLLATE "C"), ''))
     FROM (
       SELECT replace(unnest(pg_get_functiondef(p.oid) || ARRAY(

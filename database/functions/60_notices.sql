@@ -224,11 +224,14 @@ BEGIN
   WHERE resource_id = room AND (former IS NULL OR outlook_item_id = former);
 END $again$;
 
--- Whether a mailbox by its former name is that of a room, as far as is known: names differ in case, or one is the object id.
+-- Whether a mailbox by its former name is that of a room, as far as is known: names differ in case, or one is the object id, or the
+-- address of the room has changed and its object id has not.
 CREATE OR REPLACE FUNCTION bridge_is_mailbox(room bridge_resource_mappings, former text) RETURNS boolean LANGUAGE sql STABLE AS $is$
   SELECT lower(former) IN (lower(room.outlook_item_id), lower(coalesce(room.outlook_object_id, room.outlook_item_id)))
     OR EXISTS (SELECT FROM bridge_resource_mappings e WHERE lower(e.outlook_item_id) = lower(former)
       AND lower(e.outlook_object_id) IN (lower(room.outlook_item_id), lower(room.outlook_object_id)))
+    OR EXISTS (SELECT FROM bridge_room_state s
+      WHERE s.resource_mapping_id = room.id AND lower(s.former_object_id) IN (lower(room.outlook_item_id), lower(room.outlook_object_id)))
 $is$;
 
 -- All mappings of an active room name its mailbox. Those that name another one are shown again in this one: their events are in the
@@ -254,6 +257,7 @@ BEGIN
     END IF;
     PERFORM bridge_show_again(room.resource_id, room.outlook_item_id, former);
   END LOOP;
+  UPDATE bridge_room_state SET former_object_id = NULL WHERE resource_mapping_id = room.id AND former_object_id IS NOT NULL;
   RETURN follows;
 END $follow$;
 
@@ -265,7 +269,9 @@ DECLARE
 BEGIN
   SELECT array_agg(r.id) INTO rooms FROM bridge_resource_mappings r JOIN (
     SELECT DISTINCT resource_id, outlook_item_id FROM bridge_mappings) m ON m.resource_id = r.resource_id AND m.outlook_item_id <> r.outlook_item_id
-  WHERE r.active = 1;
+  JOIN bridge_room_state s ON s.resource_mapping_id = r.id
+  -- a new address is resolved first
+  WHERE r.active = 1 AND (r.outlook_object_id IS NOT NULL OR s.former_object_id IS NULL);
   UPDATE bridge_room_state SET baselined_at = NULL, lease_epoch = lease_epoch + 1, push_due_at = now(), push_lane = CASE WHEN push_due_at IS NULL THEN 1 ELSE push_lane END, updated_at = now()
   WHERE resource_mapping_id = ANY (rooms);
   PERFORM bridge_follow_mailbox(id, NULL) FROM unnest(rooms) AS id;

@@ -6,6 +6,7 @@ CREATE OR REPLACE FUNCTION bridge_rooms_changed() RETURNS trigger LANGUAGE plpgs
 SET search_path = pg_catalog, public, pg_temp AS $rooms$
 DECLARE
   same text;
+  waits boolean;
 BEGIN
   IF TG_OP <> 'DELETE' THEN
     INSERT INTO bridge_room_state AS s (resource_mapping_id, push_due_at, push_lane)
@@ -20,13 +21,19 @@ BEGIN
       same := OLD.outlook_item_id;
     ELSE
       UPDATE bridge_resource_mappings SET outlook_object_id = NULL WHERE id = NEW.id;
-      UPDATE bridge_room_state SET claim_read_at = NULL, claim_refused = NULL, claim_found = NULL, claim_void = NULL
+      UPDATE bridge_room_state SET claim_read_at = NULL, claim_refused = NULL, claim_found = NULL, claim_void = NULL,
+        former_object_id = coalesce(OLD.outlook_object_id, former_object_id)
       WHERE resource_mapping_id = NEW.id;
     END IF;
   END IF;
-  -- another mailbox, perhaps by another row: events in the old one stay, and all items are shown in the new one
+  -- Another mailbox, perhaps by another row: events in the old one stay, and all items are shown in the new one. Whether a new address is
+  -- that of the same mailbox is known when it is resolved, before any other work in the room.
   IF TG_OP <> 'DELETE' AND NEW.active = 1 THEN
-    PERFORM bridge_follow_mailbox(NEW.id, same);
+    SELECT r.outlook_object_id IS NULL AND s.former_object_id IS NOT NULL INTO waits
+    FROM bridge_resource_mappings r JOIN bridge_room_state s ON s.resource_mapping_id = r.id WHERE r.id = NEW.id;
+    IF NOT waits THEN
+      PERFORM bridge_follow_mailbox(NEW.id, same);
+    END IF;
   END IF;
   -- a held room may have waited for this row
   UPDATE bridge_room_state SET retry_at = NULL, push_due_at = now(), push_lane = CASE WHEN push_due_at IS NULL THEN 1 ELSE push_lane END

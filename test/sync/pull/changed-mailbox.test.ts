@@ -235,6 +235,89 @@ describe('the same mailbox by another name keeps its events', () => {
     ]);
   });
 
+  describe('and what was changed in it before the bridge read that', () => {
+    async function openResolved(conflict: 'booking' | 'outlook') {
+      const two = await openTwo({ conflict });
+      two.w.outlook.objectIds.set(room, objectId);
+      two.w.outlook.identify(room, objectId);
+      two.w.outlook.claims.set(objectId, two.w.outlook.claims.get(room)!);
+      await two.w.db.query('UPDATE bridge_room_state SET baselined_at = NULL, push_due_at = now()');
+      await two.w.settle();
+      two.w.outlook.objectIds.set(newDomain, objectId);
+      return two;
+    }
+    const choirIn = (w: Rooms) => w.outlook.in(room).find(({ item }) => item?.title === 'Choir')!;
+    const titles = async (w: Rooms) =>
+      (await w.reserved()).flatMap(({ item, active }) => (active ? [item.title] : [])).toSorted();
+
+    const addresses: readonly (readonly [string, (w: Rooms) => Promise<unknown>])[] = [
+      ['its address changes', (w) => change(w, newDomain)],
+      [
+        'its address changes while its row is off',
+        async (w) => {
+          await switchOff(w);
+          await change(w, newDomain);
+          await w.db.query('UPDATE bridge_resource_mappings SET active = 1');
+        },
+      ],
+      [
+        'its address changes, and a daemon starts before it has resolved the new one',
+        async (w) => {
+          await change(w, newDomain);
+          await w.db.query('SELECT bridge_follow_mailboxes()');
+        },
+      ],
+      [
+        'its address changes twice',
+        async (w) => {
+          await change(w, other);
+          await change(w, newDomain);
+        },
+      ],
+    ];
+    describe.each(['booking', 'outlook'] as const)('with the policy %s', (policy) => {
+      test.each(addresses)('an edit, when %s', async (_how, rename) => {
+        const { w: opened } = await openResolved(policy);
+        await using w = opened;
+        w.outlook.edit(choirIn(w).id, { title: 'Orchestra' });
+        await rename(w);
+        await w.settle();
+        expect(await titles(w)).toEqual(['Dinner', 'Orchestra']);
+        expect(await mailboxes(w)).toEqual([{ mailbox: newDomain, status: 'synced' }]);
+      });
+
+      test.each(addresses)('a deletion, when %s', async (_how, rename) => {
+        const { w: opened } = await openResolved(policy);
+        await using w = opened;
+        w.outlook.remove(choirIn(w).id);
+        await rename(w);
+        await w.settle();
+        expect(await titles(w)).toEqual(['Dinner']);
+        expect(w.outlook.titles(room)).toEqual(['Dinner']);
+      });
+    });
+
+    test('a new address of another mailbox is shown everything, and nothing is cancelled', async () => {
+      const { w: opened } = await openResolved('booking');
+      await using w = opened;
+      w.outlook.objectIds.set(other, 'another object id');
+      w.outlook.identify(other, 'another object id');
+      await change(w, other);
+      await w.settle();
+      expect(await isActive(w)).toEqual([true, true]);
+      expect(w.outlook.titles(other)).toEqual(['Dinner', 'Choir']);
+      expect(w.outlook.titles(room)).toEqual(['Dinner', 'Choir']);
+    });
+
+    test('a new address that the directory does not resolve is shown everything, and nothing is cancelled', async () => {
+      const { w: opened } = await openResolved('booking');
+      await using w = opened;
+      await change(w, other);
+      await w.settle();
+      await expectShown(w, other);
+    });
+  });
+
   test('although it was taken for unknown events under its new name', async () => {
     const { w: opened, meeting } = await openTwo();
     await using w = opened;
