@@ -199,7 +199,9 @@ function byProperties(
   // an event that was turned into a series has the properties on all its dates
   if (!isIts && event.seriesMasterId !== null) return null;
   if (reservation.active) {
-    if (!reservation.here) return null;
+    // the mailbox was mapped to the room of its reservation before; a copy or a moved event has another id and is not on record
+    if (!reservation.here)
+      return mapping === null && logged ? askPerson(unmapped, named, 'which is in another room') : null;
     return mapping === null && isIts
       ? { do: 'attach-to', reservation: named }
       : askPerson(unmapped, named, 'which is at another time under another title');

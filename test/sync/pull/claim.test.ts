@@ -3,7 +3,19 @@ import { describe, expect, test } from 'vitest';
 import { parseClaim } from '../../../src/sync/decide/claim.ts';
 import { takeOver } from '../../../src/sync/store/claims.ts';
 import { createStart } from '../../../src/sync/worker/start-mode.ts';
-import { dinner, heard, imported, isActive, open, other, room, shown, type Rooms } from '../two-way-world.ts';
+import {
+  conflicts,
+  dinner,
+  heard,
+  imported,
+  isActive,
+  open,
+  other,
+  resolve,
+  room,
+  shown,
+  type Rooms,
+} from '../two-way-world.ts';
 
 const claimIn = (w: Rooms, mailbox = room) => parseClaim(w.outlook.claims.get(mailbox) ?? '');
 const installation = async (w: Rooms) =>
@@ -227,5 +239,44 @@ describe('one mailbox, once by its address and once by its object id', () => {
     await takeOver(w.db.pool, 102);
     await w.settle();
     expect(await standing(w, 102)).toMatchObject({ health: 'ok' });
+  });
+});
+
+describe('a mailbox that is given to another resource', () => {
+  const given = async () => {
+    const w = await open();
+    const { event } = await shown(w);
+    await w.db.query('UPDATE bridge_resource_mappings SET resource_id = 102 WHERE resource_id = 101');
+    await w.settle();
+    expect(await standing(w, 102)).toMatchObject({ health: 'held' });
+    await takeOver(w.db.pool, 102);
+    await scan(w);
+    return { w, event };
+  };
+
+  test('asks about the events that the bridge made for the former one, and imports none of them', async () => {
+    const { w: opened } = await given();
+    await using w = opened;
+    expect(await conflicts(w)).toMatchObject([{ kind: 'orphan' }]);
+    expect(await w.reserved(102)).toEqual([]);
+    await resolve(w, 'booking');
+    expect(w.outlook.titles(room)).toEqual([]);
+  });
+
+  test('imports the one that a person wants there', async () => {
+    const { w: opened } = await given();
+    await using w = opened;
+    await resolve(w, 'outlook');
+    expect(await w.reserved(102)).toMatchObject([{ item: { title: 'Choir' } }]);
+    expect(w.outlook.titles(room)).toEqual(['Choir']);
+  });
+
+  test('imports the copy of such an event', async () => {
+    const { w: opened, event } = await given();
+    await using w = opened;
+    await resolve(w, 'booking');
+    w.outlook.put(room, dinner({ title: 'Copy' }), event.properties);
+    await heard(w, 102);
+    expect((await w.reserved(102)).map(({ item }) => item.title)).toEqual(['Copy']);
   });
 });
