@@ -95,8 +95,10 @@ export function createRunningRooms(options: RunningRoomsOptions) {
       const drained = await drain(room, signal, stopping, othersWait);
       // after an outage of Outlook all rooms are due
       isQuiet = drained.isQuiet === true && drained.rest === null && !outlookDown.isDown();
-      if (drained.outage !== null) outlookDown.failed(drained.outage);
-      else if (drained.answered) outlookDown.over();
+      // calls that were cut off with the lease have the reason of that
+      const isCutOff = signal.aborted || ended.signal.aborted;
+      if (drained.outage !== null && !isCutOff) outlookDown.failed(drained.outage);
+      else if (drained.outage === null && drained.answered) outlookDown.over();
       const fact = roomFact(room, drained.rest);
       if (fact !== null) tell(fact);
       release = () => lease.release(room, drained.rest ?? restOfOutage(drained.outage));

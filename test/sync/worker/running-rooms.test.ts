@@ -1,4 +1,4 @@
-/** When the loop takes again after a room was given back. */
+/** The results of a drain: when the loop takes again, and what they say of Outlook. */
 import { expect, test } from 'vitest';
 import { Retryable } from '../../../src/errors.ts';
 import type { Drained } from '../../../src/sync/apply/rest.ts';
@@ -36,8 +36,8 @@ interface Course {
   readonly isDown?: boolean;
 }
 
-/** Whether the loop is asked to take again after such a course of one room. */
-async function takesAgain({ drained = quiet, isAll = true, meanwhile, isDown = false }: Course) {
+/** Whether the loop is asked to take again after such a course of one room, and whether Outlook counts as unavailable. */
+async function follow({ drained = quiet, isAll = true, meanwhile, isDown = false }: Course) {
   let takes = 1;
   let finished = 0;
   const ended = new AbortController();
@@ -64,8 +64,9 @@ async function takesAgain({ drained = quiet, isAll = true, meanwhile, isDown = f
   );
   await running.ended();
   expect(running.count()).toBe(0);
-  return finished === 1;
+  return { takesAgain: finished === 1, isDown: outlookDown.isDown() };
 }
+const takesAgain = async (course: Course) => (await follow(course)).takesAgain;
 
 test('a poll that brought nothing is no reason to take again', async () => {
   expect(await takesAgain({})).toBe(false);
@@ -80,4 +81,14 @@ test.each<[string, Course]>([
   ['the lease has ended', { meanwhile: 'end' }],
 ])('the loop takes again when %s', async (_, course) => {
   expect(await takesAgain(course)).toBe(true);
+});
+
+test('an outage that a drain reports is one of Outlook', async () => {
+  expect(await follow({ drained: { ...quiet, outage: away } })).toMatchObject({ isDown: true });
+});
+
+test('the end of the lease, which cuts off all calls, is no outage of Outlook', async () => {
+  expect(await follow({ drained: { ...quiet, outage: away }, meanwhile: 'end' })).toMatchObject({
+    isDown: false,
+  });
 });
