@@ -1,11 +1,13 @@
 import { expect, test } from 'vitest';
 import type { Item } from '../../src/item.ts';
+import { at } from '../support/dates.ts';
 import { openApi } from './api.ts';
 
 const mailbox = 'formannskapssalen@bergen.example';
-const item = (api: { day: (days: number, time: string) => string }, title: string, hour = 10): Item => ({
-  startsAt: `${api.day(3, `${hour}:00`).replace(' ', 'T')}:00Z`,
-  endsAt: `${api.day(3, `${hour + 1}:00`).replace(' ', 'T')}:00Z`,
+const onTheHour = (hour: number) => `${String(hour).padStart(2, '0')}:00`;
+const item = (title: string, hour = 10): Item => ({
+  startsAt: at(3, onTheHour(hour)),
+  endsAt: at(3, onTheHour(hour + 1)),
   allDay: false,
   title,
   description: '',
@@ -15,7 +17,7 @@ const item = (api: { day: (days: number, time: string) => string }, title: strin
 test('a poll brings a new event into the booking system, and says so as the guide prints it', async () => {
   await using api = await openApi();
   await api.settle();
-  api.outlook.put(mailbox, item(api, 'Kor'), null);
+  api.outlook.put(mailbox, item('Kor'), null);
   const polled = await api.call('POST', '/polling/poll-changes');
   expect(polled.body).toMatchObject({
     success: true,
@@ -46,7 +48,7 @@ test('a poll does not wait for a full scan that is requested for later', async (
 test('an event that vanished without a word is found by the missing-event check, and its reservation cancelled', async () => {
   await using api = await openApi();
   await api.settle();
-  const event = api.outlook.put(mailbox, item(api, 'Kor'), null);
+  const event = api.outlook.put(mailbox, item('Kor'), null);
   await api.call('POST', '/polling/poll-changes');
   api.outlook.vanish(event.id);
   expect((await api.call('POST', '/polling/poll-changes')).body).toMatchObject({ deletions_processed: 0 });
@@ -73,7 +75,7 @@ test('every calendar has a token after polling is initialized', async () => {
 test('with IMPORT_MODE=manual an event waits until it is asked for', async () => {
   await using api = await openApi({ importMode: 'manual' });
   await api.settle();
-  const event = api.outlook.put(mailbox, item(api, 'Kor'), null);
+  const event = api.outlook.put(mailbox, item('Kor'), null);
   const from = await api.call('POST', '/sync/from-outlook');
   expect(from.body).toMatchObject({ results: { imported: 0, pending: 1 } });
   expect((await api.call('GET', '/booking/pending-imports')).body).toMatchObject({
@@ -102,8 +104,8 @@ test('a poll names new events that are not imported: one waits for a request, on
   await using api = await openApi({ importMode: 'manual' });
   await api.desk.book(101, { title: 'Bunad', from: api.day(3, '11:00'), to: api.day(3, '14:00') });
   await api.settle();
-  api.outlook.put(mailbox, item(api, 'Kor', 17), null);
-  const free = api.outlook.put(mailbox, item(api, 'Ledig', 19), null);
+  api.outlook.put(mailbox, item('Kor', 17), null);
+  const free = api.outlook.put(mailbox, item('Ledig', 19), null);
   api.outlook.alter(free.id, { shows: { is: 'free', item: free.item! } });
   const polled = (await api.call('POST', '/polling/poll-changes')).body;
   expect(polled).toMatchObject({
@@ -111,7 +113,7 @@ test('a poll names new events that are not imported: one waits for a request, on
     details: [{ resource_id: 101, changes_detected: 1, imported: 0, waiting: 1 }, { waiting: 0 }],
   });
   await api.db.query(`UPDATE bridge_resource_mappings SET import_mode = 'auto'`);
-  api.outlook.put(mailbox, item(api, 'Dans', 11), null);
+  api.outlook.put(mailbox, item('Dans', 11), null);
   expect((await api.call('POST', '/polling/poll-changes')).body).toMatchObject({
     changes_detected: 2,
     details: [{ changes_detected: 2, imported: 1, waiting: 1 }, { changes_detected: 0 }],
@@ -126,7 +128,7 @@ test('an event on a reserved time is a conflict with both sides, until a person 
   await using api = await openApi();
   await api.desk.book(101, { title: 'Bunad', from: api.day(3, '11:00'), to: api.day(3, '14:00') });
   await api.settle();
-  api.outlook.put(mailbox, item(api, 'Kor', 11), null);
+  api.outlook.put(mailbox, item('Kor', 11), null);
   await api.call('POST', '/polling/poll-changes');
   const open = (await api.call('GET', '/conflicts')).body as { conflicts: { id: number }[] };
   expect(open).toMatchObject({
@@ -144,7 +146,7 @@ test('keeping the booking takes the event out of the room', async () => {
   await using api = await openApi();
   await api.desk.book(101, { title: 'Bunad', from: api.day(3, '11:00'), to: api.day(3, '14:00') });
   await api.settle();
-  api.outlook.put(mailbox, item(api, 'Kor', 11), null);
+  api.outlook.put(mailbox, item('Kor', 11), null);
   await api.call('POST', '/polling/poll-changes');
   const open = (await api.call('GET', '/conflicts')).body as { conflicts: { id: number }[] };
   await api.call('POST', `/conflicts/${open.conflicts[0]!.id}/resolve`, json({ keep: 'booking' }));
@@ -156,7 +158,7 @@ test('a choice under way is replaced only by a person who has seen it', async ()
   await using api = await openApi();
   await api.desk.book(101, { title: 'Bunad', from: api.day(3, '11:00'), to: api.day(3, '14:00') });
   await api.settle();
-  api.outlook.put(mailbox, item(api, 'Kor', 11), null);
+  api.outlook.put(mailbox, item('Kor', 11), null);
   await api.call('POST', '/polling/poll-changes');
   type Open = { conflicts: { id: number; version: string; chosen: string | null }[] };
   const listed = async () => ((await api.call('GET', '/conflicts')).body as Open).conflicts[0]!;
@@ -180,7 +182,7 @@ test('the same choice of two persons is carried out for both', async () => {
   await using api = await openApi();
   await api.desk.book(101, { title: 'Bunad', from: api.day(3, '11:00'), to: api.day(3, '14:00') });
   await api.settle();
-  api.outlook.put(mailbox, item(api, 'Kor', 11), null);
+  api.outlook.put(mailbox, item('Kor', 11), null);
   await api.call('POST', '/polling/poll-changes');
   const { conflicts } = (await api.call('GET', '/conflicts')).body as {
     conflicts: { id: number; version: string }[];
@@ -198,11 +200,11 @@ test('conflicts are found by title, organiser, room and kind, and one side is ke
     [11, 'Bunadkurs'],
     [14, 'Strikking'],
   ] as const) {
-    const from = api.day(3, `${String(hour).padStart(2, '0')}:00`);
-    await api.desk.book(101, { title, from, to: api.day(3, `${hour + 2}:00`) });
+    const from = api.day(3, onTheHour(hour));
+    await api.desk.book(101, { title, from, to: api.day(3, onTheHour(hour + 2)) });
   }
   await api.settle();
-  for (const hour of [8, 11, 14]) api.outlook.put(mailbox, item(api, `Kor ${hour}`, hour), null);
+  for (const hour of [8, 11, 14]) api.outlook.put(mailbox, item(`Kor ${hour}`, hour), null);
   await api.call('POST', '/polling/poll-changes');
   const found = async (query: string) => {
     const { body } = await api.call('GET', `/conflicts${query}`);
@@ -264,7 +266,7 @@ const json = (body: object): RequestInit => ({
 test('with AUTO_SYNC=off the events that Outlook alone has are read when they are asked for, and nothing is stored', async () => {
   await using api = await openApi({ change: { autoSync: false } });
   await api.settle();
-  const event = api.outlook.put(mailbox, item(api, 'Kor'), null);
+  const event = api.outlook.put(mailbox, item('Kor'), null);
   const before = await api.db.query('SELECT count(*)::int AS n FROM bridge_mappings');
   const { body } = await api.call('GET', '/sync/outlook-events');
   expect(body).toMatchObject({
