@@ -26,8 +26,9 @@ export interface WriteOptions {
   readonly batchSize: number;
 }
 
-/** Minimum and maximum difference of zone rules; any other difference is an edit. */
-const shiftMs = { least: 900_000, most: 7_200_000 };
+/** Zone rules differ by quarters of an hour, between these limits; any other difference is an edit. */
+const quarterMs = 900_000;
+const shiftMs = { least: quarterMs, most: 7_200_000 };
 
 /** Graph's time of a request is known to a second, and its servers' clocks may differ by as much. */
 const timeKnownToMs = 2_000;
@@ -251,9 +252,14 @@ function isMoved(write: Exclude<Write, { do: 'remove' }>, event: OutlookEvent, f
   if (item === null || item.allDay) return false;
   if (write.do === 'change' && !touchesTimes(write.change)) return false;
   const wanted = format.show(write.do === 'create' ? write.item : write.whole);
-  const shifts = (['startsAt', 'endsAt'] as const).map((end) =>
-    Math.abs(Date.parse(wanted[end]) - Date.parse(item[end])),
+  if (wanted.allDay) return false;
+  const shifts = (['startsAt', 'endsAt'] as const).map(
+    (end) => Date.parse(item[end]) - Date.parse(wanted[end]),
   );
-  const shift = Math.max(...shifts);
-  return !wanted.allDay && shift >= shiftMs.least && shift <= shiftMs.most;
+  const isOfRules = (shift: number) =>
+    shift % quarterMs === 0 && Math.abs(shift) >= shiftMs.least && Math.abs(shift) <= shiftMs.most;
+  // only an item that lasts past midnight may start and end under different rules
+  return wanted.startsAt.slice(0, 10) === wanted.endsAt.slice(0, 10)
+    ? shifts[0] === shifts[1] && shifts.every(isOfRules)
+    : shifts.some(isOfRules) && shifts.every((shift) => shift === 0 || isOfRules(shift));
 }

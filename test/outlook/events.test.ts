@@ -129,6 +129,25 @@ describe('a create', () => {
     },
   );
 
+  test.each([
+    ['its end', ['10:00', '12:00']],
+    ['its start', ['09:00', '11:00']],
+    ['both, by different times', ['09:00', '12:00']],
+    ['both, by no quarters of an hour', ['09:10', '10:10']],
+  ])(
+    'which gets the event of an earlier one, of which a person moved %s at once, does not correct its time',
+    async (_, hours) => {
+      const [start, end] = hours.map((hour) => ({
+        dateTime: `2026-12-01T${hour}:00.0000000`,
+        timeZone: 'UTC',
+      }));
+      await using told = await openTold((): Told => ({ status: 201, body: answeredEvent({ start, end }) }));
+      const [written] = await told.outlook.write(hall, [create(1)], always);
+      expect(eventOf(written)).toMatchObject({ shows: { item: { startsAt: `2026-12-01T${hours[0]}:00Z` } } });
+      expect(told.asked.length).toBe(1);
+    },
+  );
+
   test('whose time could not be corrected may have been executed', async () => {
     await using told = await openTold(({ method }): Told => {
       if (method === 'PATCH') return { status: 429, headers: { 'retry-after': '5' } };
